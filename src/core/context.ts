@@ -1,0 +1,48 @@
+/** Anything JSON can hold. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined }
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Writes a line to the job's feed, where `ref.events()` and the status page show it. Data must be JSON. */
+export type LogMethod = (message: string, data?: unknown) => void
+
+export interface JobLog {
+  readonly debug: LogMethod
+  readonly info: LogMethod
+  readonly warn: LogMethod
+  readonly error: LogMethod
+}
+
+/** Facts about the attempt that is running; plain data. */
+export interface JobFacts {
+  readonly id: string
+  readonly name: string
+  readonly queue: string
+  /** From 1. Attempts cut off by a shutdown or a crash are not counted. */
+  readonly attempt: number
+  /** How many attempts the retry policy allows. */
+  readonly attempts: number
+  readonly key: string | undefined
+  readonly priority: number
+  readonly tags: readonly string[]
+  readonly headers: Readonly<Record<string, string>>
+  /** W3C trace context the job was enqueued in, if any. */
+  readonly traceparent: string | undefined
+  readonly enqueuedAt: Date
+  /** Same for every attempt of this job: pass it to services that accept an idempotency key. */
+  readonly idempotencyKey: string
+}
+
+/** What a handler is called with. */
+export interface JobContext<Input = unknown> extends JobFacts {
+  readonly input: Input
+  /** Aborts on timeout, cancel, shutdown deadline and loss of the lease; `signal.reason` is a LegworkError saying which. */
+  readonly signal: AbortSignal
+  readonly log: JobLog
+  /**
+   * Tells whoever watches how far the work is: a percentage from 0 to 100 with an optional message, or any JSON.
+   * Cheap to call often: updates are grouped and the latest wins.
+   */
+  progress(percent: number, message?: string): void
+  progress(value: Json): void
+}

@@ -1,0 +1,136 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Schema, Wire } from './codec.ts'
+import type { JobContext } from './context.ts'
+import { type Duration, milliseconds } from './duration.ts'
+import { optionError } from './errors.ts'
+import { type Priority, priorityNumber } from './priority.ts'
+import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
+import { parseSize, type Size } from './size.ts'
+
+/** What a caller may pass as input, given the schema (or none). */
+export type InputOf<I extends Schema | undefined> = I extends Schema ? StandardSchemaV1.InferInput<I> : unknown
+/** What the handler receives. */
+export type ParsedInputOf<I extends Schema | undefined> = I extends Schema ? StandardSchemaV1.InferOutput<I> : unknown
+/** What the handler may return: the schema's input, or anything when there is no output schema. */
+export type ReturnOf<O extends Schema | undefined, R> = O extends Schema ? StandardSchemaV1.InferInput<O> : R
+/** What `ref.result()` resolves with. */
+export type ResultOf<O extends Schema | undefined, R> = O extends Schema ? StandardSchemaV1.InferOutput<O> : Wire<R>
+
+export interface JobOptions<I extends Schema | undefined, O extends Schema | undefined> {
+  /** Any Standard Schema. Checked on enqueue, parsed again before the handler. */
+  readonly input?: I
+  /** Any Standard Schema. Checked on what the handler returns, parsed again by `ref.result()`. */
+  readonly output?: O
+  /** The queue to wait in. Default `'default'`. */
+  readonly queue?: string
+  /** Default 10 attempts, exponential from 1 s to 1 h. A number sets the attempts only; `false` means one attempt. */
+  readonly retry?: RetryOptions | number | false
+  /** How long one attempt may take; its signal aborts then, and what it does later is not recorded. Default none. */
+  readonly timeout?: Duration
+  /** `'urgent' | 'high' | 'normal' | 'low'`, or a number where smaller goes first. Default `'normal'` (0). */
+  readonly priority?: Priority
+  /** Jobs of this definition with the same key run one at a time, in the order they were enqueued. */
+  readonly key?: (input: InputOf<I>) => string | undefined
+  readonly tags?: readonly string[]
+  /** How many worker deaths a job may be running in before it is put aside as poisoned. Default 5. */
+  readonly crashes?: number
+  /** Run the handler in a worker thread or a child process; needs `module`. */
+  readonly isolate?: 'thread' | 'process'
+  /** `import.meta.url` of the file that exports this definition; for `isolate`. */
+  readonly module?: string
+  /** Heap cap of an isolated handler, bytes or text such as `'256mb'`. Default: Node's own. */
+  readonly memory?: Size
+}
+
+/** Runs one attempt; what it returns is the job's output. */
+// eslint-disable-next-line typescript/no-explicit-any -- bivariant on purpose: lists of definitions hold handlers of every input type
+export type Handler<P = any, R = unknown> = (context: JobContext<P>) => Promise<R> | R
+
+/**
+ * The contract of a job: plain frozen data, safe to import in a browser when it has no handler.
+ * The type parameters are what flows: input as given, input as parsed, value returned, result as read.
+ */
+export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = unknown, Result = unknown> {
+  readonly name: string
+  readonly queue: string
+  readonly inputSchema: Schema | undefined
+  readonly outputSchema: Schema | undefined
+  readonly retry: RetryPolicy
+  readonly timeout: number | undefined
+  readonly priority: number
+  readonly key: ((input: In) => string | undefined) | undefined
+  readonly tags: readonly string[]
+  readonly crashes: number
+  readonly isolate: 'thread' | 'process' | undefined
+  readonly module: string | undefined
+  readonly memory: number | undefined
+  readonly handler: Handler<Parsed, Return> | undefined
+  /** The same contract with `handler` attached: a new definition, this one stays as it is. */
+  handle<R extends Return>(handler: Handler<Parsed, R>): JobDefinition<In, Parsed, R, unknown extends Return ? Wire<R> : Result>
+  /** Only for the compiler: carries the type of `ref.result()`. */
+  readonly '~result'?: Result
+}
+
+/** A definition of any type, for lists. */
+// eslint-disable-next-line typescript/no-explicit-any -- the one place where the types of different jobs meet
+export type AnyJob = JobDefinition<any, any, any, any>
+
+/**
+ * Defines a job. Registers nothing: pass the definition to `legwork({ jobs })` and to `enqueue`.
+ * @param name stable, unique within an application, at most 200 characters, e.g. `'photo.thumbnails'`
+ * @throws LW_OPTION_INVALID naming the option, the rule and the value
+ * @example export const hello = job('hello', { input: z.object({ name: z.string() }) }, ({ input }) => `Hello, ${input.name}`)
+ */
+export function job<I extends Schema | undefined = undefined, O extends Schema | undefined = undefined, R = unknown>(
+  name: string,
+  options?: JobOptions<I, O>,
+  handler?: Handler<ParsedInputOf<I>, ReturnOf<O, R>>,
+): JobDefinition<InputOf<I>, ParsedInputOf<I>, ReturnOf<O, R>, ResultOf<O, R>> {
+  const given: JobOptions<I, O> = options ?? {}
+  checkNames(name, given.queue)
+  checkIsolation(name, given)
+  return build({
+    name,
+    queue: given.queue ?? 'default',
+    inputSchema: given.input,
+    outputSchema: given.output,
+    retry: retryPolicy(given.retry),
+    timeout: given.timeout === undefined ? undefined : milliseconds(given.timeout, 'timeout'),
+    priority: priorityNumber(given.priority ?? 'normal', 'priority'),
+    key: given.key,
+    tags: Object.freeze([...(given.tags ?? [])]),
+    crashes: crashLimit(given.crashes ?? 5),
+    isolate: given.isolate,
+    module: given.module,
+    memory: given.memory === undefined ? undefined : parseSize(given.memory, 'memory'),
+    handler,
+  })
+}
+
+function build<In, Parsed, Return, Result>(
+  data: Omit<JobDefinition<In, Parsed, Return, Result>, 'handle' | '~result'>,
+): JobDefinition<In, Parsed, Return, Result> {
+  const handle = (handler: Handler<Parsed>): AnyJob => build({ ...data, handler })
+  return Object.freeze({ ...data, handle })
+}
+
+function checkNames(name: unknown, queue: unknown): void {
+  const rule = 'text of 1 to 200 characters without spaces at the ends'
+  const good = (text: unknown) => typeof text === 'string' && text.length > 0 && text.length <= 200 && text.trim() === text
+  if (!good(name)) throw optionError('name', rule, name)
+  if (queue !== undefined && !good(queue)) throw optionError('queue', rule, queue)
+}
+
+function checkIsolation(name: string, options: JobOptions<Schema | undefined, Schema | undefined>): void {
+  const { isolate, module } = options
+  if (isolate === undefined) return
+  if (isolate !== 'thread' && isolate !== 'process') throw optionError('isolate', "'thread' or 'process'", isolate)
+  if (!module?.startsWith('file:')) {
+    throw optionError(`module of the isolated job "${name}"`, 'import.meta.url of the file that exports it', module)
+  }
+}
+
+function crashLimit(crashes: number): number {
+  if (!Number.isInteger(crashes) || crashes < 1 || crashes > 1_000) throw optionError('crashes', 'a whole number from 1 to 1000', crashes)
+  return crashes
+}

@@ -1,0 +1,144 @@
+/** Every error the package throws on purpose has a code from this list; docs/reference/errors.md explains each one. */
+export const errorCodes = {
+  LW_OPTION_INVALID: 'An option has a value it cannot have.',
+  LW_INPUT_INVALID: 'The input of a job does not fit its schema.',
+  LW_OUTPUT_INVALID: 'A handler returned something that does not fit the output schema.',
+  LW_VALUE_UNSTORABLE: 'A value cannot be written as JSON without losing something.',
+  LW_JOB_UNKNOWN: 'No definition with that name was given to this engine.',
+  LW_JOB_NAME_TAKEN: 'Two definitions share one name.',
+  LW_JOB_NOT_FOUND: 'No job has that id, or its history has been pruned.',
+  LW_JOB_STATE: 'The job is in a state that does not allow the operation.',
+  LW_JOB_DEAD: 'The job failed for good.',
+  LW_JOB_CANCELLED: 'The job was cancelled.',
+  LW_JOB_TIMEOUT: 'An attempt ran longer than its timeout.',
+  LW_JOB_POISONED: 'The job was running each time several workers died.',
+  LW_LEASE_LOST: 'This worker no longer owns the job; another one may be running it.',
+  LW_WAIT_TIMEOUT: 'The wait ended before the job did.',
+  LW_WAIT_ABORTED: 'The wait was aborted by its signal.',
+  LW_SHUTDOWN: 'The worker is stopping; the attempt is handed back and not counted.',
+  LW_CLOSED: 'The engine has been closed.',
+  LW_TX_UNKNOWN: 'The value given as tx is not a transaction of a library we know.',
+  LW_TX_NOT_OPEN: 'The value given as tx is not inside an open transaction.',
+  LW_DATABASE_LOCKED: 'Another process has the embedded database open.',
+  LW_DATABASE_UNREACHABLE: 'The database did not answer in time.',
+  LW_SCHEMA_NEWER: 'The database was migrated by a newer version of this package.',
+  LW_SCHEMA_CHANGED: 'A migration that was applied before has a different text now.',
+  LW_MIGRATION_FAILED: 'A migration failed and was rolled back.',
+  LW_ISOLATE_MODULE: 'The module of an isolated job cannot be loaded or does not export it.',
+  LW_ISOLATE_UNAVAILABLE: 'Something was used that an isolated handler does not have.',
+  LW_ISOLATE_CRASHED: 'The thread or process of an isolated job died.',
+  LW_ISOLATE_MEMORY: 'An isolated job used more memory than its cap.',
+  LW_OUTCOME_UNKNOWN: 'A handler ended in a way the engine does not know.',
+} as const
+
+export type ErrorCode = keyof typeof errorCodes
+
+export interface ErrorOptions {
+  /** What the reader should do next, as a sentence. */
+  readonly hint?: string
+  readonly cause?: unknown
+  /** Machine-readable facts, e.g. the offending path or the holder of a lock. */
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+const brand = Symbol.for('legwork.error')
+
+/**
+ * The one error class of the package. `code` is stable and documented, `message` says what happened,
+ * `hint` what to do. `instanceof` also holds across two installed copies of the package.
+ */
+export class LegworkError extends Error {
+  override readonly name: string = 'LegworkError'
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(
+      `${message}${options.hint ? ` ${options.hint}` : ''} [${code}]`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    )
+    this.code = code
+    this.hint = options.hint
+    this.details = options.details ?? {}
+    Object.defineProperty(this, brand, { value: true })
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value
+  }
+}
+
+/** An option error names the option, the rule and the value received. */
+export function optionError(option: string, rule: string, received: unknown): LegworkError {
+  return new LegworkError('LW_OPTION_INVALID', `Option ${option} must be ${rule}; received ${show(received)}.`, {
+    details: { option, rule },
+  })
+}
+
+/** A short, safe rendering of any value for an error message. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(clip(value))
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
+  if (typeof value === 'object' && value !== null) return showObject(value)
+  return String(value)
+}
+
+/** The error as plain data, with its whole cause chain, ready to be stored or sent to another process. */
+export interface SerializedError {
+  readonly name: string
+  readonly message: string
+  readonly code?: string
+  readonly stack?: string
+  readonly cause?: SerializedError
+  /** Milliseconds to wait before trying again, when the error carried a Retry-After. */
+  readonly retryAfter?: number
+}
+
+/** Causes deeper than this are cut: a cycle or a runaway chain must not fill the database. */
+const maxCauses = 8
+const maxText = 16_000
+
+/** Turns anything that was thrown into plain data; never throws itself. */
+export function serializeError(error: unknown, depth = 0): SerializedError {
+  if (!isErrorLike(error)) return { name: 'NonError', message: `Thrown value: ${show(error)}` }
+  const code = 'code' in error && error.code !== undefined ? clean(String(error.code)) : undefined
+  const cause = error.cause !== undefined && depth < maxCauses ? serializeError(error.cause, depth + 1) : undefined
+  return {
+    name: clean(error.name || 'Error'),
+    message: clean(error.message),
+    ...(code !== undefined && { code }),
+    ...(typeof error.stack === 'string' && { stack: clean(error.stack) }),
+    ...(cause && { cause }),
+  }
+}
+
+interface ErrorLike {
+  readonly name: string
+  readonly message: string
+  readonly stack?: unknown
+  readonly cause?: unknown
+  readonly code?: unknown
+}
+
+function isErrorLike(value: unknown): value is ErrorLike {
+  return typeof value === 'object' && value !== null && 'message' in value && typeof value.message === 'string'
+}
+
+function clip(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text
+}
+
+function showObject(value: object): string {
+  try {
+    return clip(JSON.stringify(value) ?? Object.prototype.toString.call(value))
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}
+
+/** PostgreSQL's text cannot hold NUL, nor jsonb a lone surrogate. */
+function clean(text: string): string {
+  return text.slice(0, maxText).replaceAll('\0', '␀').toWellFormed()
+}

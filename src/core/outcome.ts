@@ -1,0 +1,67 @@
+import { type Duration, milliseconds } from './duration.ts'
+import { type SerializedError, serializeError } from './errors.ts'
+
+/**
+ * Throw it from a handler to end the job at once: no retry, however many attempts are left.
+ * @example if (user.deleted) throw new Abort('the user is gone')
+ */
+export class Abort extends Error {
+  override readonly name: string = 'Abort'
+}
+
+/**
+ * Throw it from a handler to have the attempt count as failed and the next one start after `delay`
+ * instead of the policy's back-off.
+ * @example throw new RetryAfter('30s', 'the payment provider is down')
+ */
+export class RetryAfter extends Error {
+  override readonly name: string = 'RetryAfter'
+  readonly delay: number
+
+  constructor(delay: Duration, message = 'asked to be retried later', options?: { cause?: unknown }) {
+    super(message, options)
+    this.delay = milliseconds(delay, 'RetryAfter delay')
+  }
+}
+
+/**
+ * Throw it from a handler to be run again after `delay` without counting this attempt: the work is not there yet.
+ * @example if (!report.ready) throw new Snooze('10m')
+ */
+export class Snooze extends Error {
+  override readonly name: string = 'Snooze'
+  readonly delay: number
+
+  constructor(delay: Duration, message = 'asked to be run again later') {
+    super(message)
+    this.delay = milliseconds(delay, 'Snooze delay')
+  }
+}
+
+/** How an attempt ended, as a value. The settle statement is the only reader. */
+export type Outcome =
+  | { readonly kind: 'completed'; readonly output: string | null }
+  | { readonly kind: 'retry'; readonly delay: number; readonly error: SerializedError }
+  | { readonly kind: 'snooze'; readonly delay: number; readonly reason: string }
+  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly error: SerializedError }
+  | { readonly kind: 'cancelled'; readonly reason: string }
+  | { readonly kind: 'released' }
+
+/** Why a job became a dead letter. */
+export type DeadReason = 'attempts' | 'aborted' | 'invalid_input' | 'poisoned'
+
+/** What a handler asked for by throwing, independent of the retry policy. */
+export type Control =
+  | { readonly kind: 'abort'; readonly error: SerializedError }
+  | { readonly kind: 'retry-after'; readonly delay: number; readonly error: SerializedError }
+  | { readonly kind: 'snooze'; readonly delay: number; readonly reason: string }
+
+/** Recognises the control classes by name too, so that a second copy of the package (or a thread) works. */
+export function controlOf(error: unknown): Control | undefined {
+  if (!(error instanceof Error)) return undefined
+  const delay = 'delay' in error && typeof error.delay === 'number' ? error.delay : undefined
+  if (error instanceof Abort || error.name === 'Abort') return { kind: 'abort', error: serializeError(error) }
+  if (error.name === 'RetryAfter' && delay !== undefined) return { kind: 'retry-after', delay, error: serializeError(error) }
+  if (error.name === 'Snooze' && delay !== undefined) return { kind: 'snooze', delay, reason: error.message }
+  return undefined
+}
