@@ -1,0 +1,4 @@
+import { afterAll } from 'vitest'
+import { disposeRest } from './database.ts'
+
+afterAll(disposeRest)

@@ -1,0 +1,74 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PGlite } from '@electric-sql/pglite'
+import type pg from 'pg'
+import type { TestProject } from 'vitest/node'
+import { applyMigrations } from './migrations.ts'
+import { type PostgresServer, startPostgres } from './postgres-server.ts'
+import { databaseUrl, withConnection } from './postgres.ts'
+import './world.ts'
+
+/** Prepares one database per run that every test of the project copies. Returns what undoes it. */
+export default async function prepareWorld(project: TestProject): Promise<() => Promise<void>> {
+  return project.name === 'postgres' ? preparePostgres(project) : preparePglite(project)
+}
+
+// Small on purpose: a tenth of the start-up time of a copy goes into shared buffers, and WAL segments are most of its bytes.
+const small = ['--wal-segsize=1', '-c', 'shared_buffers=16MB']
+
+async function preparePglite(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'legwork-pglite-'))
+  const teardown = (): Promise<void> => rm(folder, { recursive: true, force: true })
+  const dumps = { migrated: join(folder, 'migrated.tar'), empty: join(folder, 'empty.tar') }
+  try {
+    const database = await PGlite.create({ initDbStartParams: small })
+    await dump(database, dumps.empty)
+    await applyMigrations((sql) => database.exec(sql))
+    await dump(database, dumps.migrated)
+    await database.close()
+  } catch (error) {
+    await teardown()
+    throw error
+  }
+  project.provide('world', { kind: 'pglite', ...dumps })
+  return teardown
+}
+
+async function dump(database: PGlite, file: string): Promise<void> {
+  const data = await database.dumpDataDir('none')
+  await writeFile(file, Buffer.from(await data.arrayBuffer()))
+}
+
+async function preparePostgres(project: TestProject): Promise<() => Promise<void>> {
+  const server = await findServer()
+  const names = { migrated: `legwork_test_${process.pid}_migrated`, empty: `legwork_test_${process.pid}_empty` }
+  const teardown = async (): Promise<void> => {
+    try {
+      await withConnection(server.url, (client) => dropAll(client, `legwork_test_${process.pid}_`))
+    } finally {
+      await server.stop()
+    }
+  }
+  try {
+    await withConnection(server.url, async (client) => {
+      for (const name of Object.values(names)) await client.query(`create database ${name} template template0`)
+    })
+    await withConnection(databaseUrl(server.url, names.migrated), (client) => applyMigrations((sql) => client.query(sql)))
+  } catch (error) {
+    await teardown()
+    throw error
+  }
+  project.provide('world', { kind: 'postgres', url: server.url, ...names })
+  return teardown
+}
+
+async function findServer(): Promise<PostgresServer> {
+  const url = process.env.DATABASE_URL
+  return url ? { url, stop: async () => {} } : startPostgres()
+}
+
+async function dropAll(client: pg.Client, prefix: string): Promise<void> {
+  const { rows } = await client.query<{ datname: string }>('select datname from pg_database where starts_with(datname, $1)', [prefix])
+  for (const { datname } of rows) await client.query(`drop database if exists ${datname} with (force)`)
+}

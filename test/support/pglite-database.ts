@@ -1,0 +1,47 @@
+import { openAsBlob } from 'node:fs'
+import { PGlite } from '@electric-sql/pglite'
+
+export interface PgliteDatabase {
+  readonly kind: 'pglite'
+  readonly pglite: PGlite
+  query<Row = Record<string, unknown>>(sql: string, params?: unknown[]): Promise<Row[]>
+  dispose(): Promise<void>
+}
+
+/**
+ * Opens a copy of a dumped database, in memory. Measured (2 cores, wasm already compiled): loading the dump 0.3 s;
+ * copying a folder and opening it 0.95 s in the temporary folder, 0.7 s in memory-backed storage.
+ */
+export async function copyPglite(dump: string, owner: string): Promise<PgliteDatabase> {
+  const pglite = await PGlite.create({ loadDataDir: await openAsBlob(dump) })
+  return {
+    kind: 'pglite',
+    pglite,
+    query: async <Row>(sql: string, params?: unknown[]) => (await pglite.query<Row>(sql, params)).rows,
+    dispose: () => dispose(pglite, owner),
+  }
+}
+
+async function dispose(pglite: PGlite, owner: string): Promise<void> {
+  if (pglite.closed) return
+  try {
+    const channels = await listenedChannels(pglite, owner)
+    if (channels.length > 0) throw new Error(`Leak: ${owner} left its database listening to ${channels.join(', ')}.`)
+  } finally {
+    await pglite.close()
+  }
+}
+
+// A transaction that nobody ended holds the only connection, so the question itself shows it by staying unanswered.
+async function listenedChannels(pglite: PGlite, owner: string): Promise<string[]> {
+  let timer: NodeJS.Timeout | undefined
+  const overdue = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Leak: ${owner} left a transaction open on its database.`)), 2_000)
+  })
+  try {
+    const answer = pglite.query<{ channel: string }>('select pg_listening_channels() as channel')
+    return (await Promise.race([answer, overdue])).rows.map((row) => row.channel)
+  } finally {
+    clearTimeout(timer)
+  }
+}
