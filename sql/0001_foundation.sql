@@ -1,0 +1,309 @@
+-- Legwork's tables. Rules that hold for every statement on them:
+--   * a hot statement names the slot by constant or parameter: it is the distribution column on a PostgreSQL that shards
+--   * time comes from legwork.now(), never from now() or clock_timestamp()
+--   * a claim writes only columns that no index and no index predicate mentions, so that it is a HOT update
+
+create schema if not exists legwork;
+
+-- The one clock. Stable, so that it may stand in an UPDATE of a distributed table; tests replace it.
+create function legwork.now() returns timestamptz language sql stable parallel safe as 'select statement_timestamp()';
+
+create table legwork.queue (
+  id           int generated always as identity primary key,
+  name         text not null unique,
+  slot         smallint not null default 0 check (slot between 0 and 255),
+  paused_at    timestamptz,
+  pause_reason text,
+  created_at   timestamptz not null default legwork.now()
+);
+
+-- What the workers know: written when an engine starts, read by plain-SQL producers to find the queue of a job name.
+create table legwork.definition (
+  name          text primary key,
+  queue         text not null,
+  priority      smallint not null,
+  input_schema  jsonb,
+  output_schema jsonb,
+  seen_at       timestamptz not null default legwork.now()
+);
+
+create sequence legwork.job_seq;
+
+-- Only unfinished jobs. A running job is a ready row (state 3) with a worker on it.
+-- id: low 8 bits are the slot, the rest comes from the sequence. seq: place in the ready order; equal to the sequence
+-- part of the id at first, drawn afresh whenever the job becomes ready again, so that ready rows appear only at the tail.
+create table legwork.job (
+  id            bigint not null,
+  seq           bigint not null,
+  created_at    timestamptz not null default legwork.now(),
+  run_at        timestamptz,
+  claimed_at    timestamptz,
+  cancel_at     timestamptz,
+  queue_id      int not null,
+  claim         int not null default 0,
+  worker_id     int,
+  slot          smallint not null default 0,
+  priority      smallint not null default 0,
+  state         smallint not null check (state between 1 and 5),
+  attempt       smallint not null default 0,
+  crashes       smallint not null default 0,
+  name          text not null,
+  key           text,
+  unique_key    text,
+  cancel_reason text,
+  trace         text,
+  tags          text[],
+  headers       jsonb,
+  input         jsonb,
+  options       jsonb,
+  progress      jsonb,
+  primary key (slot, id)
+) with (
+  -- room for the claimed version of each row on its own page
+  fillfactor = 60,
+  -- the table turns over completely all the time: vacuum by count, not by share, and without naps
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
+  autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000
+);
+
+create index job_ready on legwork.job (slot, queue_id, priority, seq) where state = 3;
+create index job_due on legwork.job (slot, run_at, id) where state = 1;
+create index job_key on legwork.job (slot, name, key, id) where key is not null;
+create unique index job_unique on legwork.job (slot, name, unique_key) where unique_key is not null;
+create index job_tags on legwork.job using gin (tags) where tags is not null;
+
+-- Which job holds a key now. A row without a job is a place where somebody waits: the sweep looks at it.
+create table legwork.key_holder (
+  slot   smallint not null,
+  name   text not null,
+  key    text not null,
+  job_id bigint,
+  primary key (slot, name, key)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+create index key_holder_free on legwork.key_holder (slot) where job_id is null;
+
+-- One row per process that runs jobs; liveness is its heartbeat.
+create table legwork.worker (
+  id          int generated always as identity primary key,
+  beat_at     timestamptz not null default legwork.now(),
+  started_at  timestamptz not null default legwork.now(),
+  ended_at    timestamptz,
+  pid         int not null,
+  concurrency int not null,
+  running     int not null default 0,
+  state       text not null default 'running' check (state in ('running', 'stopping', 'stopped', 'dead')),
+  host        text not null,
+  version     text not null,
+  queues      text[]
+) with (fillfactor = 50);
+create index worker_alive on legwork.worker (id) where ended_at is null;
+
+-- Which jobs a worker claimed, a row per claim: without it a rescue would have to read the whole backlog,
+-- because an index on job.worker_id would cost every claim its HOT update.
+create table legwork.lease (
+  worker_id int not null,
+  batch     int not null,
+  slot      smallint not null,
+  ids       bigint[] not null,
+  primary key (worker_id, batch)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- History: append-only, by time; retention drops partitions. Dead letters are kept apart because they are kept longer.
+create table legwork.finished (
+  id            bigint not null,
+  finished_at   timestamptz not null default legwork.now(),
+  created_at    timestamptz not null,
+  run_at        timestamptz,
+  started_at    timestamptz,
+  queue_id      int not null,
+  claim         int not null,
+  worker_id     int,
+  slot          smallint not null,
+  priority      smallint not null,
+  state         smallint not null,
+  attempt       smallint not null,
+  crashes       smallint not null,
+  name          text not null,
+  key           text,
+  unique_key    text,
+  reason        text,
+  trace         text,
+  tags          text[],
+  headers       jsonb,
+  input         jsonb,
+  options       jsonb,
+  progress      jsonb,
+  output        jsonb,
+  error         jsonb,
+  primary key (slot, id, state, finished_at)
+) partition by list (state);
+create index finished_tags on legwork.finished using gin (tags) where tags is not null;
+
+create table legwork.finished_done partition of legwork.finished for values in (10, 12, 13) partition by range (finished_at);
+create table legwork.finished_dead partition of legwork.finished for values in (11, 14) partition by range (finished_at);
+
+-- Every attempt that did not complete the job: its error and what was decided.
+create table legwork.attempt (
+  job_id     bigint not null,
+  at         timestamptz not null default legwork.now(),
+  started_at timestamptz,
+  delay_ms   bigint,
+  claim      int not null,
+  worker_id  int,
+  slot       smallint not null,
+  attempt    smallint not null,
+  outcome    text not null,
+  error      jsonb,
+  primary key (slot, job_id, claim, at)
+) partition by range (at);
+
+-- Progress, log lines and whatever else happens inside an attempt. Lifecycle events are not written: they are
+-- derived from job, attempt and finished. (claim, seq) orders them; seq is drawn in the order of the flushes.
+create sequence legwork.feed_seq;
+create table legwork.feed (
+  job_id bigint not null,
+  seq    bigint not null default nextval('legwork.feed_seq'),
+  at     timestamptz not null default legwork.now(),
+  claim  int not null,
+  slot   smallint not null,
+  kind   text not null,
+  data   jsonb,
+  primary key (slot, job_id, claim, seq, at)
+) partition by range (at);
+
+-- Counters: every statement that moves jobs appends one row per (queue, name, state); maintenance folds them.
+create table legwork.tally (queue_id int not null, state smallint not null, n int not null, name text not null)
+  with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+create table legwork.count (
+  queue_id int not null,
+  name     text not null,
+  state    smallint not null,
+  n        bigint not null,
+  primary key (queue_id, name, state)
+) with (fillfactor = 50);
+
+-- Makes the partition of `parent` that holds `at`, `days` long and aligned to the epoch, unless it is there or its
+-- span has rows in the default partition already (then those stay there and are pruned by age like the rest).
+create function legwork.add_partition(parent text, at timestamptz, days int) returns boolean language plpgsql as $$
+declare
+  first bigint := floor(extract(epoch from at) / (86400 * days))::bigint * days;
+  low   timestamptz := to_timestamp(first * 86400);
+  high  timestamptz := to_timestamp((first + days) * 86400);
+  part  text := format('%s_%s', parent, to_char(low at time zone 'utc', 'YYYYMMDD'));
+begin
+  if to_regclass('legwork.' || quote_ident(part)) is not null then return false; end if;
+  execute format('create table legwork.%I (like legwork.%I including defaults)', part, parent);
+  execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)', parent, part, low, high);
+  return true;
+exception when check_violation then return false;
+end $$;
+
+create table legwork.finished_done_default partition of legwork.finished_done default;
+create table legwork.finished_dead_default partition of legwork.finished_dead default;
+create table legwork.attempt_default partition of legwork.attempt default;
+create table legwork.feed_default partition of legwork.feed default;
+
+select legwork.add_partition('finished_done', now() + d * interval '1 day', 1) from generate_series(0, 2) d;
+select legwork.add_partition(parent, now() + d * interval '7 days', 7)
+  from unnest(array['finished_dead', 'attempt', 'feed']) parent, generate_series(0, 1) d;
+
+-- What people and tools read: every job, live or finished, with its state in words.
+create view legwork.jobs as
+  select j.id, j.slot, j.name, q.name as queue, j.priority,
+         case j.state when 1 then 'scheduled' when 2 then 'blocked' when 4 then 'waiting' when 5 then 'compensating'
+              else case when j.worker_id is null then 'ready' else 'running' end end as state,
+         j.attempt, j.crashes, j.key, j.unique_key, j.tags, j.headers, j.trace, j.input, j.progress,
+         null::jsonb as output, null::jsonb as error, j.cancel_reason as reason, j.worker_id,
+         j.created_at, j.run_at, j.claimed_at as started_at, null::timestamptz as finished_at
+    from legwork.job j join legwork.queue q on q.id = j.queue_id
+  union all
+  select f.id, f.slot, f.name, q.name, f.priority,
+         case f.state when 10 then 'completed' when 11 then 'dead' when 12 then 'cancelled'
+              when 13 then 'compensated' else 'compensation_failed' end,
+         f.attempt, f.crashes, f.key, f.unique_key, f.tags, f.headers, f.trace, f.input, f.progress,
+         f.output, f.error, f.reason, f.worker_id,
+         f.created_at, f.run_at, f.started_at, f.finished_at
+    from legwork.finished f join legwork.queue q on q.id = f.queue_id;
+
+-- Adds jobs inside the caller's transaction and returns one row per element: its place, its id, and whether it is new
+-- (false: an unfinished job with the same name and unique key was there, and the id is that one's).
+-- Elements: name (required), input, queue, priority, runAt or delayMs, key, unique, tags, headers, trace, options.
+create function legwork.enqueue_many(jobs jsonb, depth int default 0)
+  returns table (ord int, id bigint, created boolean) language plpgsql as $$
+#variable_conflict use_column
+declare
+  r record;
+  taken bigint;
+begin
+  -- The transaction must have its id before the first seq is drawn: workers decide by it
+  -- whether a row may still appear below the place they have scanned to.
+  perform pg_current_xact_id();
+
+  insert into legwork.queue (name)
+    select distinct coalesce(j->>'queue', d.queue, 'default')
+      from jsonb_array_elements(jobs) j left join legwork.definition d on d.name = j->>'name'
+     where not exists (select from legwork.queue q where q.name = coalesce(j->>'queue', d.queue, 'default'))
+    on conflict do nothing;
+
+  for r in
+    with given as materialized (
+      -- drawn above the sort, so that the order of the call is the order of the queue
+      select nextval('legwork.job_seq') as seq, x.*
+        from (
+          select e.ord::int as ord, q.id as queue_id, q.slot, j, j->>'name' as name, j->>'unique' as unique_key,
+                 coalesce((j->>'priority')::smallint, d.priority, 0) as priority,
+                 coalesce((j->>'runAt')::timestamptz, legwork.now() + (j->>'delayMs')::float8 * interval '1 millisecond') as run_at
+            from jsonb_array_elements(jobs) with ordinality e(j, ord)
+            left join legwork.definition d on d.name = j->>'name'
+            join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
+           order by e.ord
+        ) x
+    ), added as (
+      insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, unique_key, trace, input, headers, options, tags)
+        select slot, (seq << 8) | slot, queue_id, priority, seq, case when run_at > legwork.now() then 1 else 3 end,
+               name, run_at, j->>'key', unique_key, j->>'trace', j->'input', j->'headers', j->'options',
+               case when j ? 'tags' then array(select jsonb_array_elements_text(j->'tags')) end
+          from given
+        on conflict (slot, name, unique_key) where unique_key is not null do nothing
+        returning job.id, job.queue_id, job.name, job.state
+    ), counted as (
+      insert into legwork.tally (queue_id, name, state, n)
+        select queue_id, name, state, count(*) from added group by 1, 2, 3
+    )
+    select given.ord, given.slot, given.name, given.unique_key, added.id
+      from given left join added on added.id = (given.seq << 8) | given.slot
+  loop
+    ord := r.ord; id := r.id; created := r.id is not null;
+    if not created then
+      select j.id into taken from legwork.job j where j.slot = r.slot and j.name = r.name and j.unique_key = r.unique_key;
+      id := taken;
+    end if;
+    if id is null then
+      -- The job that was in the way has finished since: its place is free, so add ours.
+      if depth > 20 then
+        raise exception 'legwork: jobs named % with unique key % keep finishing while they are looked up', r.name, r.unique_key
+          using errcode = 'serialization_failure';
+      end if;
+      select m.id, m.created into id, created
+        from legwork.enqueue_many(jsonb_build_array(jobs->(r.ord - 1)), depth + 1) m;
+    end if;
+    return next;
+  end loop;
+end $$;
+
+-- One job from plain SQL: a trigger, psql, another language. Returns its id, or that of the job that holds the unique key.
+create function legwork.enqueue(
+  name text, input jsonb default null, queue text default null, priority int default null, run_at timestamptz default null,
+  delay interval default null, key text default null, unique_key text default null, tags text[] default null,
+  headers jsonb default null, trace text default null
+) returns bigint language plpgsql as $$
+begin
+  if coalesce(enqueue.name, '') = '' then
+    raise exception 'legwork.enqueue: name must not be empty' using errcode = 'invalid_parameter_value';
+  end if;
+  return (select m.id from legwork.enqueue_many(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+    'name', enqueue.name, 'queue', enqueue.queue, 'priority', enqueue.priority, 'runAt', enqueue.run_at,
+    'delayMs', extract(epoch from enqueue.delay) * 1000, 'key', enqueue.key, 'unique', enqueue.unique_key,
+    'tags', to_jsonb(enqueue.tags), 'headers', enqueue.headers, 'trace', enqueue.trace))
+    || case when enqueue.input is null then '{}' else jsonb_build_object('input', enqueue.input) end)) m);
+end $$;

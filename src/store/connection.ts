@@ -1,0 +1,49 @@
+/** One SQL statement. Named, so that the server keeps its plan; each lives in its own file under queries/. */
+export interface Statement {
+  readonly name: string
+  readonly text: string
+  /**
+   * Whether it may simply be sent again when the connection broke before the answer came. A statement that may not
+   * be repeated fails with LW_DATABASE_UNREACHABLE then: nobody can know whether it took effect.
+   */
+  readonly repeatable: boolean
+}
+
+export type Row = Record<string, unknown>
+
+/** What runs statements: a connection, or a transaction on it. bigint arrives as text, timestamptz as Date, json parsed. */
+export interface Queryable {
+  query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]>
+  /** Several statements without parameters, as they stand in a migration file. */
+  script(text: string): Promise<void>
+}
+
+/** Where two kinds of database differ, as documented facts instead of `if`s in the engine. */
+export interface ConnectionTraits {
+  /** No other process can reach this database: hints stay in the process, and workers of earlier processes are dead. */
+  readonly exclusive: boolean
+  /** The server vacuums and analyzes by itself. */
+  readonly vacuums: boolean
+}
+
+export interface Connection extends Queryable {
+  readonly kind: 'pglite' | 'postgres'
+  readonly traits: ConnectionTraits
+  /** Runs `work` in one transaction; commits when it resolves, rolls back when it throws. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>
+  /** Sends a hint to every listener. Hints may be lost; nothing may depend on one. */
+  notify(payload: string): Promise<void>
+  /** Calls `onHint` for each hint, `onGap` when some may have been missed. Keeps itself connected until `close`. */
+  listen(onHint: (payload: string) => void, onGap: () => void): void
+  close(): Promise<void>
+}
+
+/** A statement that may be repeated: reads, and writes that are fenced or idempotent. */
+export function repeatable(name: string, text: string): Statement {
+  return Object.freeze({ name, text, repeatable: true })
+}
+
+/** A statement that adds something and would add it twice. */
+export function once(name: string, text: string): Statement {
+  return Object.freeze({ name, text, repeatable: false })
+}

@@ -1,0 +1,99 @@
+import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { PGlite, Transaction } from '@electric-sql/pglite'
+import type { Connection, Queryable, Row, Statement } from './connection.ts'
+import { lockFolder } from './folder-lock.ts'
+
+export interface PgliteOptions {
+  /** Where the data lives. It is created when missing. */
+  readonly folder: string
+}
+
+/**
+ * An embedded Postgres in a folder. It survives `kill -9` but does not fsync: a power cut may lose the last moments.
+ * @throws LW_DATABASE_LOCKED naming the process that has the folder open
+ */
+export async function openPglite(options: PgliteOptions): Promise<Connection> {
+  const folder = resolve(options.folder)
+  await mkdir(folder, { recursive: true })
+  const unlock = await lockFolder(folder)
+  try {
+    const { PGlite } = await import('@electric-sql/pglite')
+    const database = await PGlite.create({ dataDir: folder })
+    return await adoptPglite(database, async () => {
+      await database.close()
+      await unlock()
+    })
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+}
+
+/** A PGlite the caller opened, e.g. in memory; `release` is called instead of closing it. */
+export async function adoptPglite(database: PGlite, release: () => Promise<void>): Promise<Connection> {
+  await database.exec(
+    'set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set enable_bitmapscan = off; set jit = off',
+  )
+  return new PgliteConnection(database, release)
+}
+
+/** int8 as text, like `pg` does: ids do not fit a number. */
+const parsers = { 20: (value: string) => value }
+
+class PgliteConnection implements Connection {
+  readonly kind = 'pglite'
+  readonly traits = { exclusive: true, vacuums: false } as const
+  readonly #database: PGlite
+  readonly #release: () => Promise<void>
+  #closed = false
+
+  constructor(database: PGlite, release: () => Promise<void>) {
+    this.#database = database
+    this.#release = release
+  }
+
+  query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]> {
+    return rowsOf<R>(this.#database, statement, params)
+  }
+
+  async script(text: string): Promise<void> {
+    await this.#database.exec(text)
+  }
+
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    return this.#database.transaction((tx) => work(new PgliteTransaction(tx))) as Promise<T>
+  }
+
+  /** Nobody else can listen: the process wakes itself. */
+  async notify(): Promise<void> {}
+
+  listen(): void {}
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#release()
+  }
+}
+
+class PgliteTransaction implements Queryable {
+  readonly #tx: Transaction
+
+  constructor(tx: Transaction) {
+    this.#tx = tx
+  }
+
+  query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]> {
+    return rowsOf<R>(this.#tx, statement, params)
+  }
+
+  async script(text: string): Promise<void> {
+    await this.#tx.exec(text)
+  }
+}
+
+async function rowsOf<R extends Row>(on: PGlite | Transaction, statement: Statement, params: readonly unknown[]): Promise<R[]> {
+  const result = await on.query<R>(statement.text, [...params], { parsers })
+  return result.rows
+}

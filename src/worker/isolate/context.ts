@@ -1,0 +1,62 @@
+import { toJson } from '../../core/codec.ts'
+import type { JobContext, JobFacts, JobLog, LogLevel, LogMethod } from '../../core/context.ts'
+import { LegworkError, serializeError, show } from '../../core/errors.ts'
+import type { FromIsolated, IsolatedFacts } from './protocol.ts'
+
+/** Parts of a handler's context that need the engine's database connection, which stays on the other side. */
+const unavailable = ['artifacts', 'commit', 'enqueue', 'run', 'sleep', 'step', 'stream', 'tx', 'waitFor']
+
+/** What the context of an isolated handler is made of. */
+export interface ContextParts {
+  readonly job: string
+  readonly input: unknown
+  readonly facts: IsolatedFacts
+  readonly signal: AbortSignal
+  readonly send: (message: FromIsolated) => void
+}
+
+/**
+ * The context of an isolated handler. What cannot cross throws LW_ISOLATE_UNAVAILABLE when it is touched,
+ * so that a handler that asks for it fails at its first line.
+ */
+export function isolatedContext({ job, input, facts, signal, send }: ContextParts): JobContext {
+  const progress = (value: unknown, message?: string): void => {
+    const told = message === undefined ? value : { percent: value, message }
+    send({ type: 'progress', value: toJson(told, `Progress of job "${job}"`) })
+  }
+  const context = { ...(withDates(facts) as unknown as JobFacts), input, signal, progress, log: logTo(send) }
+  for (const name of unavailable) {
+    if (!(name in context)) Object.defineProperty(context, name, { get: () => refuse(job, name) })
+  }
+  return context
+}
+
+function logTo(send: ContextParts['send']): JobLog {
+  const method =
+    (level: LogLevel): LogMethod =>
+    (message, data) =>
+      send({ type: 'log', level, message, data: logData(data) })
+  return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
+}
+
+/** A line about a problem must not become a problem: what JSON cannot hold is described instead. */
+function logData(data: unknown): string | null {
+  if (data instanceof Error) return JSON.stringify(serializeError(data))
+  try {
+    return toJson(data, 'Log data')
+  } catch {
+    return JSON.stringify(show(data))
+  }
+}
+
+function withDates(facts: IsolatedFacts): Record<string, unknown> {
+  const dates = Object.entries(facts).filter(([name, value]) => name.endsWith('At') && typeof value === 'string')
+  return { ...facts, ...Object.fromEntries(dates.map(([name, value]) => [name, new Date(value as string)])) }
+}
+
+function refuse(job: string, name: string): never {
+  throw new LegworkError('LW_ISOLATE_UNAVAILABLE', `The isolated handler of job "${job}" used ${name}, which only exists beside the engine.`, {
+    hint: 'Return the data instead, or take the option isolate away.',
+    details: { name },
+  })
+}
