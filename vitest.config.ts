@@ -1,11 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
-// Tests that touch no database would only repeat themselves on the second one.
+// Tests that touch no database would only repeat themselves on the second one. A test of a library that works with
+// one kind of database only says so in its file name.
 const withoutDatabase = ['test/core/**/*.test.ts', 'test/client/**/*.test.ts', 'test/package/**/*.test.ts']
 
 const onDatabase = {
   include: ['test/**/*.test.ts'],
-  exclude: withoutDatabase,
   globalSetup: './test/support/global-setup.ts',
   setupFiles: './test/support/after-file.ts',
 }
@@ -16,8 +16,11 @@ export default defineConfig({
     hookTimeout: 30_000,
     projects: [
       { extends: true, test: { name: 'pure', include: withoutDatabase } },
-      { extends: true, test: { name: 'pglite', ...onDatabase } },
-      { extends: true, test: { name: 'postgres', ...onDatabase } },
+      { extends: true, test: { name: 'pglite', ...onDatabase, exclude: [...withoutDatabase, 'test/**/*.pg.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'postgres', ...onDatabase, exclude: [...withoutDatabase, 'test/**/*.pglite.test.ts'] },
+      },
     ],
   },
 })
