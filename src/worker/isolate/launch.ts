@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { IsolatedCall } from './protocol.ts'
 
@@ -27,7 +28,7 @@ export function launchOf(call: Pick<IsolatedCall, 'mode' | 'module' | 'memory'>)
 /** Options on Node's command line for a child process: those of this process, without what must not be shared. */
 export function processArguments(launch: Launch, own: readonly string[] = process.execArgv): string[] {
   const inherited = own.filter((option, index) => !isPrivate(option) && !takesScript(own[index - 1]) && !takesScript(option))
-  const loader = launch.typescript && !inherited.some((option) => /tsx|ts-node|swc/.test(option)) ? resolveTsx('tsx', launch.near) : undefined
+  const loader = launch.typescript && !inherited.some((option) => /tsx|ts-node|swc/.test(option)) ? resolveNear(launch.near, tsxForProcesses) : undefined
   return [
     ...inherited,
     ...(loader === undefined ? [] : ['--import', loader]),
@@ -37,13 +38,25 @@ export function processArguments(launch: Launch, own: readonly string[] = proces
 
 /** The module whose `register()` teaches a thread to load TypeScript; hooks of the main thread do not reach threads on Node 20. */
 export function threadLoader(launch: Launch): string | undefined {
-  return launch.typescript ? resolveTsx('tsx/esm/api', launch.near) : undefined
+  return launch.typescript ? resolveNear(launch.near, tsxForThreads) : undefined
 }
 
-function resolveTsx(specifier: string, near: string): string | undefined {
+function tsxForProcesses(require: NodeJS.Require): string {
+  return require.resolve('tsx')
+}
+
+/** `require.resolve('tsx/esm/api')` would name the CommonJS build, which cannot register itself. */
+function tsxForThreads(require: NodeJS.Require): string {
+  const manifest = require.resolve('tsx/package.json')
+  const { exports } = require(manifest) as { exports: { './esm/api': { import: { default: string } } } }
+  return join(manifest, '..', exports['./esm/api'].import.default)
+}
+
+/** Finds a file for the user's module, which may see other packages than this one, or else for this one. */
+function resolveNear(near: string, find: (require: NodeJS.Require) => string): string | undefined {
   for (const base of [near, import.meta.url]) {
     try {
-      return pathToFileURL(createRequire(base).resolve(specifier)).href
+      return pathToFileURL(find(createRequire(base))).href
     } catch {
       // not installed there: the import of the module will say what is missing
     }

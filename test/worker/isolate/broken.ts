@@ -1,0 +1,1 @@
+throw new Error('cannot reach the licence server')
