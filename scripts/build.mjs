@@ -31,7 +31,7 @@ function sourceHash() {
 function filesUnder(folder) {
   const entries = readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-  return files.map((file) => file.slice(root.length)).sort()
+  return files.map((file) => file.slice(root.length)).toSorted()
 }
 
 if (isMain(import.meta)) build().catch(exitOnError)

@@ -7,7 +7,7 @@ test('two databases do not see each other', async () => {
   const [one, other] = await Promise.all([freshDatabase(), freshDatabase()])
   await one.query('create table mark (value bigint)')
   await one.query('insert into mark values ($1)', [7])
-  expect(await one.query('select value from mark')).toEqual([{ value: 7 }])
+  expect(await one.query('select value from mark')).toEqual([{ value: '7' }])
   expect(await other.query(`select to_regclass('mark') as found`)).toEqual([{ found: null }])
 })
 

@@ -24,7 +24,7 @@ export function emptyDatabase(): Promise<TestDatabase> {
 
 /** Disposes of what a `beforeAll` of this file has opened. */
 export async function disposeRest(): Promise<void> {
-  for (const dispose of ofThisFile.splice(0).reverse()) await dispose()
+  for (const dispose of ofThisFile.splice(0).toReversed()) await dispose()
 }
 
 async function prepare(contents: Contents): Promise<TestDatabase> {

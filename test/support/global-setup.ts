@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import type pg from 'pg'
 import type { TestProject } from 'vitest/node'
-import { applyMigrations } from './migrations.ts'
+import type { Connection } from '../../src/store/connection.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { adoptPglite } from '../../src/store/pglite.ts'
+import { connectPostgres } from '../../src/store/postgres.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
 import { databaseUrl, withConnection } from './postgres.ts'
-import './world.ts'
+import type { World } from './world.ts'
 
 /** Prepares one database per run that every test of the project copies. Returns what undoes it. */
 export default async function prepareWorld(project: TestProject): Promise<() => Promise<void>> {
@@ -24,14 +27,14 @@ async function preparePglite(project: TestProject): Promise<() => Promise<void>>
   try {
     const database = await PGlite.create({ initDbStartParams: small })
     await dump(database, dumps.empty)
-    await applyMigrations((sql) => database.exec(sql))
+    await migrateAndClose(await adoptPglite(database, async () => {}))
     await dump(database, dumps.migrated)
     await database.close()
   } catch (error) {
     await teardown()
     throw error
   }
-  project.provide('world', { kind: 'pglite', ...dumps })
+  provide(project, { kind: 'pglite', ...dumps })
   return teardown
 }
 
@@ -54,12 +57,12 @@ async function preparePostgres(project: TestProject): Promise<() => Promise<void
     await withConnection(server.url, async (client) => {
       for (const name of Object.values(names)) await client.query(`create database ${name} template template0`)
     })
-    await withConnection(databaseUrl(server.url, names.migrated), (client) => applyMigrations((sql) => client.query(sql)))
+    await migrateAndClose(await connectPostgres({ url: databaseUrl(server.url, names.migrated) }))
   } catch (error) {
     await teardown()
     throw error
   }
-  project.provide('world', { kind: 'postgres', url: server.url, ...names })
+  provide(project, { kind: 'postgres', url: server.url, ...names })
   return teardown
 }
 
@@ -69,6 +72,21 @@ async function findServer(): Promise<PostgresServer> {
 }
 
 async function dropAll(client: pg.Client, prefix: string): Promise<void> {
-  const { rows } = await client.query<{ datname: string }>('select datname from pg_database where starts_with(datname, $1)', [prefix])
+  const { rows } = await client.query<{ datname: string }>(
+    'select datname from pg_database where starts_with(datname, $1)',
+    [prefix],
+  )
   for (const { datname } of rows) await client.query(`drop database if exists ${datname} with (force)`)
+}
+
+async function migrateAndClose(connection: Connection): Promise<void> {
+  try {
+    await migrate(connection)
+  } finally {
+    await connection.close()
+  }
+}
+
+function provide(project: TestProject, world: World): void {
+  project.provide('world', world)
 }

@@ -15,14 +15,17 @@ let copies = 0
 export async function copyPostgres(server: string, template: string, owner: string): Promise<PostgresDatabase> {
   // Its own process id keeps parallel workers apart, the template's name keeps parallel runs on one server apart.
   const name = `${template}_${process.pid}_${++copies}`
-  await withConnection(server, (client) => client.query(`create database ${name} template ${template} strategy file_copy`))
+  await withConnection(server, (client) =>
+    client.query(`create database ${name} template ${template} strategy file_copy`),
+  )
   const url = databaseUrl(server, name)
   const queries = connectOnFirstUse(url)
   let disposed = false
   return {
     kind: 'postgres',
     url,
-    query: async <Row>(sql: string, params?: unknown[]) => (await (await queries.client()).query(sql, params)).rows as Row[],
+    query: async <Row>(sql: string, params?: unknown[]) =>
+      (await (await queries.client()).query(sql, params)).rows as Row[],
     dispose: async () => {
       if (disposed) return
       disposed = true
@@ -35,7 +38,7 @@ export async function copyPostgres(server: string, template: string, owner: stri
 function connectOnFirstUse(url: string): { client(): Promise<pg.Client>; end(): Promise<void> } {
   let connecting: Promise<pg.Client> | undefined
   const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: url, types: { getTypeParser } })
+    const client = new pg.Client(url)
     await client.connect()
     return client
   }
@@ -45,19 +48,11 @@ function connectOnFirstUse(url: string): { client(): Promise<pg.Client>; end(): 
   }
 }
 
-// Big integers as PGlite gives them, so that a test can expect the same rows from both.
-const getTypeParser: typeof pg.types.getTypeParser = ((oid: number, format?: 'text' | 'binary') =>
-  oid === pg.types.builtins.INT8 ? readBigInt : pg.types.getTypeParser(oid, format as 'text')) as never
-
-function readBigInt(text: string): number | bigint {
-  const number = Number(text)
-  return Number.isSafeInteger(number) ? number : BigInt(text)
-}
-
 async function drop(client: pg.Client, name: string, owner: string): Promise<void> {
   try {
     const connections = await lastConnections(client, name)
-    if (connections.length > 0) throw new Error(`Leak: ${owner} left its database with connections:\n${connections.join('\n')}`)
+    if (connections.length > 0)
+      throw new Error(`Leak: ${owner} left its database with connections:\n${connections.join('\n')}`)
   } finally {
     await client.query(`drop database ${name} with (force)`)
   }

