@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { build, isBuilt } from './build.mjs'
 import { exitOnError, must } from './process.mjs'
 
@@ -33,7 +32,7 @@ main().catch((error) => { console.error(error); process.exitCode = 1 })
 `
 
 /** Packs the package, installs it into an empty project and uses it there, as its users will: by import and by require. */
-async function smoke(node) {
+async function smoke() {
   if (!isBuilt()) await build()
   const project = mkdtempSync(join(tmpdir(), 'legwork-smoke-'))
   try {
@@ -46,7 +45,7 @@ async function smoke(node) {
     writeFileSync(join(project, 'requires.cjs'), `const { job, legwork } = require('legwork')\n${body}`)
     // Without DATABASE_URL it has to bring its own database.
     for (const file of ['imports.mjs', 'requires.cjs'])
-      await must(node, [file], { cwd: project, env: { DATABASE_URL: '' } })
+      await must(process.execPath, [file], { cwd: project, env: { DATABASE_URL: '' } })
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
@@ -71,5 +70,4 @@ async function pack(destination) {
   return join(destination, filename)
 }
 
-const { values } = parseArgs({ options: { node: { type: 'string', default: process.execPath } } })
-smoke(values.node).catch(exitOnError)
+smoke().catch(exitOnError)
