@@ -22,8 +22,8 @@ interface Context {
 }
 
 /** What holds for the transactions of every library. */
-export function describeTransactions(library: string, connect: Connect): void {
-  describe(`transactions of ${library}`, () => {
+export function describeTransactions(name: string, connect: Connect): void {
+  describe(`transactions of ${name}`, () => {
     test('commit makes the job, together with the other writes', async () => {
       const { database, library } = await open(connect)
       await library.transact('kept', async (tx) => {
