@@ -55,8 +55,12 @@ function withDates(facts: IsolatedFacts): Record<string, unknown> {
 }
 
 function refuse(job: string, name: string): never {
-  throw new LegworkError('LW_ISOLATE_UNAVAILABLE', `The isolated handler of job "${job}" used ${name}, which only exists beside the engine.`, {
-    hint: 'Return the data instead, or take the option isolate away.',
-    details: { name },
-  })
+  throw new LegworkError(
+    'LW_ISOLATE_UNAVAILABLE',
+    `The isolated handler of job "${job}" used ${name}, which only exists beside the engine.`,
+    {
+      hint: 'Return the data instead, or take the option isolate away.',
+      details: { name },
+    },
+  )
 }

@@ -28,7 +28,8 @@ export async function loadDefinition(module: string, name: string): Promise<Runn
 }
 
 async function load(module: string, name: string): Promise<Record<string, unknown>> {
-  if (!module.startsWith('file:')) throw moduleError(`The module of isolated job "${name}" is not a file URL: ${module}.`)
+  if (!module.startsWith('file:'))
+    throw moduleError(`The module of isolated job "${name}" is not a file URL: ${module}.`)
   try {
     return (await import(module)) as Record<string, unknown>
   } catch (cause) {
@@ -53,7 +54,12 @@ function isContainer(value: unknown): value is object {
 
 function isDefinition(value: unknown): value is AnyJob {
   return (
-    typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string' && 'handler' in value && 'retry' in value
+    typeof value === 'object' &&
+    value !== null &&
+    'name' in value &&
+    typeof value.name === 'string' &&
+    'handler' in value &&
+    'retry' in value
   )
 }
 

@@ -1,4 +1,4 @@
-import type { SerializedError } from '../../core/errors.ts'
+import { type SerializedError, show } from '../../core/errors.ts'
 import { type FromIsolated, openEnvelope, type ToIsolated } from './protocol.ts'
 
 /** How a thread or process ended. */
@@ -65,4 +65,9 @@ export abstract class Host {
     this.#listener?.ended(end)
     this.#resolve(end)
   }
+}
+
+/** An error as such, whatever was thrown. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(show(thrown))
 }

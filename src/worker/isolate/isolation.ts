@@ -38,10 +38,7 @@ export function createIsolation({ maxThreads, maxProcesses, idleTimeout = 30_000
 async function run(pool: HostPool, call: IsolatedCall): Promise<IsolatedOutcome> {
   if (call.signal.aborted) return neverStarted(call)
   let reusable = false
-  const host = await pool.acquire(launchOf(call), call.signal).catch((error: unknown) => {
-    if (call.signal.aborted) return undefined
-    throw error
-  })
+  const host = await pool.acquire(launchOf(call), call.signal)
   if (!host) return neverStarted(call)
   try {
     const result = await runOn(host, call)

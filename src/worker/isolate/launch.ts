@@ -27,8 +27,13 @@ export function launchOf(call: Pick<IsolatedCall, 'mode' | 'module' | 'memory'>)
 
 /** Options on Node's command line for a child process: those of this process, without what must not be shared. */
 export function processArguments(launch: Launch, own: readonly string[] = process.execArgv): string[] {
-  const inherited = own.filter((option, index) => !isPrivate(option) && !takesScript(own[index - 1]) && !takesScript(option))
-  const loader = launch.typescript && !inherited.some((option) => /tsx|ts-node|swc/.test(option)) ? resolveNear(launch.near, tsxForProcesses) : undefined
+  const inherited = own.filter(
+    (option, index) => !isPrivate(option) && !takesScript(own[index - 1]) && !takesScript(option),
+  )
+  const loader =
+    launch.typescript && !inherited.some((option) => /tsx|ts-node|swc/.test(option))
+      ? resolveNear(launch.near, tsxForProcesses)
+      : undefined
   return [
     ...inherited,
     ...(loader === undefined ? [] : ['--import', loader]),
@@ -72,9 +77,9 @@ function nodeLoadsTypeScript(): boolean {
   return 'typescript' in process.features && Boolean(process.features.typescript)
 }
 
-/** Two processes cannot share one inspector port, and a child must not run the parent's tests or watch its files. */
+/** Two processes cannot share one inspector port, and a child must not run the parent's tests, text or watcher. */
 function isPrivate(option: string): boolean {
-  return /^--(inspect|debug|test|watch|max-old-space-size|max_old_space_size)/.test(option)
+  return /^--(inspect|debug|test|watch|input-type|max[-_]old[-_]space[-_]size)/.test(option)
 }
 
 function takesScript(option: string | undefined): boolean {

@@ -1,13 +1,13 @@
 import { LegworkError } from '../../core/errors.ts'
-import type { Host } from './host.ts'
+import { asError, type Host } from './host.ts'
 import type { Launch } from './launch.ts'
 import { ProcessHost } from './process.ts'
 import { ThreadHost } from './thread.ts'
 
 interface Waiter {
   readonly launch: Launch
-  readonly resolve: (host: Host) => void
-  readonly reject: (error: unknown) => void
+  readonly resolve: (host: Host | undefined) => void
+  readonly reject: (error: Error) => void
 }
 
 /** How long `close` waits for the operating system to confirm the end of what it killed. */
@@ -27,30 +27,22 @@ export class HostPool {
     this.#idleTimeout = idleTimeout
   }
 
-  /** Resolves with a host for one run; `signal` ends the wait for one. Give it back with `release`. */
-  acquire(launch: Launch, signal: AbortSignal): Promise<Host> {
-    if (this.#closed) return Promise.reject(closed())
-    return new Promise<Host>((resolve, reject) => {
-      const leave = (): void => {
+  /** A host for one run, or undefined when `signal` aborted first. Give it back with `release`. */
+  async acquire(launch: Launch, signal: AbortSignal): Promise<Host | undefined> {
+    if (this.#closed) throw closed()
+    let leave: (() => void) | undefined
+    const served = new Promise<Host | undefined>((resolve, reject) => {
+      const waiter: Waiter = { launch, resolve, reject }
+      leave = () => {
         const at = this.#waiting.indexOf(waiter)
-        if (at >= 0) this.#waiting.splice(at, 1)
-        reject(signal.reason)
-      }
-      const waiter: Waiter = {
-        launch,
-        resolve: (host) => {
-          signal.removeEventListener('abort', leave)
-          resolve(host)
-        },
-        reject: (error) => {
-          signal.removeEventListener('abort', leave)
-          reject(error)
-        },
+        if (at !== -1) this.#waiting.splice(at, 1)
+        resolve(undefined)
       }
       signal.addEventListener('abort', leave, { once: true })
       this.#waiting.push(waiter)
       this.#serve()
     })
+    return served.finally(() => leave && signal.removeEventListener('abort', leave))
   }
 
   /** Takes a host back, and ends it unless it may run another handler. */
@@ -91,8 +83,7 @@ export class HostPool {
 
   /** A host for the waiter; `'none'` when it has to wait, undefined when it was refused. */
   #take(waiter: Waiter): Host | 'none' | undefined {
-    const [same] = [...this.#idle.keys()].filter((host) => host.key === waiter.launch.key)
-    if (same) return this.#wake(same)
+    for (const host of this.#idle.keys()) if (host.key === waiter.launch.key) return this.#wake(host)
     if (this.#live.size < this.#max) return this.#start(waiter)
     const [other] = this.#idle.keys()
     if (other) this.#retire(other)
@@ -112,7 +103,7 @@ export class HostPool {
       void host.ended.then(() => this.#forget(host))
       return host
     } catch (error) {
-      reject(error)
+      reject(asError(error))
       return undefined
     }
   }

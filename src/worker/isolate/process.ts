@@ -9,6 +9,8 @@ import { openEnvelope, type ToIsolated } from './protocol.ts'
 
 /** How much of what it wrote last to stderr is kept to explain its end. */
 const tailLength = 8_192
+/** What V8 writes when it gives up; the signal or exit code that follows differs between platforms and situations. */
+const outOfMemory = /^(FATAL ERROR|# Fatal).*(out of memory|heap limit|\bOOM\b)/im
 /** After the exit, what the process wrote is on its way; a grandchild that holds the pipe open must not delay us for ever. */
 const drainTime = 250
 /** A process that closes its channel is normally exiting; one that is not is of no more use. */
@@ -75,8 +77,7 @@ export class ProcessHost extends Host {
   async #exited(code: number | null, signal: NodeJS.Signals | null): Promise<void> {
     killGroup(this.#child)
     await drained(this.#child)
-    const aborted = signal === 'SIGABRT' || code === 134
-    const memory = aborted && /heap out of memory|heap limit/i.test(this.#tail)
+    const memory = signal !== 'SIGKILL' && code !== 0 && outOfMemory.test(this.#tail)
     const how = signal ? `was ended by ${signal}` : `exited with code ${code}`
     this.finish({ how, memory, error: memory ? undefined : (this.#fatal ?? lastWords(this.#tail)) })
   }
@@ -90,7 +91,9 @@ function endSoon(child: ChildProcess): void {
 
 async function drained(child: ChildProcess): Promise<void> {
   const { stderr } = child
-  const open = [child.connected && once(child, 'disconnect'), stderr && !stderr.closed && once(stderr, 'close')]
+  const open: Promise<unknown>[] = []
+  if (child.connected) open.push(once(child, 'disconnect'))
+  if (stderr && !stderr.closed) open.push(once(stderr, 'close'))
   let timer: NodeJS.Timeout | undefined
   const late = new Promise((resolve) => (timer = setTimeout(resolve, drainTime)))
   await Promise.race([Promise.all(open), late])

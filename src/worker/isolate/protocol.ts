@@ -22,7 +22,11 @@ export interface IsolatedCall {
   /** The input in its stored form; it is parsed with the definition's schema on the other side. */
   readonly input: unknown
   readonly facts: IsolatedFacts
-  /** Cap of the JavaScript heap in bytes. Buffers live outside of the heap and are not counted. */
+  /**
+   * Cap of the JavaScript heap in bytes. Buffers live outside of the heap and are not counted.
+   * In a thread it stops a heap that grows step by step. One allocation far beyond the cap (a huge list, or
+   * JSON.parse of a huge text) makes V8 abort the whole process: only `process` keeps that away from the others.
+   */
   readonly memory?: number
   /** Aborting it aborts the handler's own signal, and ends its thread or process `killAfter` later. */
   readonly signal: AbortSignal
@@ -76,5 +80,7 @@ export interface Envelope {
 
 /** The message inside an envelope, or undefined for a message that is not ours. */
 export function openEnvelope(message: unknown): FromIsolated | undefined {
-  return typeof message === 'object' && message !== null && 'legwork' in message ? (message as Envelope).legwork : undefined
+  return typeof message === 'object' && message !== null && 'legwork' in message
+    ? (message as Envelope).legwork
+    : undefined
 }

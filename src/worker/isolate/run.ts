@@ -1,5 +1,5 @@
 import { LegworkError, type SerializedError, serializeError, show } from '../../core/errors.ts'
-import type { Host, HostEnd } from './host.ts'
+import { asError, type Host, type HostEnd } from './host.ts'
 import type { Ending, FromIsolated, IsolatedCall, IsolatedOutcome } from './protocol.ts'
 
 /** How long a killed thread or process may take to be gone before its run is given up. */
@@ -31,7 +31,7 @@ export function runOn(host: Host, call: IsolatedCall): Promise<RunResult> {
           const result = receive(message, call)
           if (result) resolve(result)
         } catch (error) {
-          reject(error)
+          reject(asError(error))
         }
       },
       ended: (end) => ended(host.killed ? stopped(host, call) : died(host, call, end)),
@@ -49,7 +49,11 @@ export function runOn(host: Host, call: IsolatedCall): Promise<RunResult> {
 
 /** The outcome of a run whose signal aborted before it got a thread or process. */
 export function neverStarted(call: IsolatedCall): IsolatedOutcome {
-  return { ok: false, killed: 'timeout-or-cancel', error: withReason(`The handler of job "${call.job}" was not started`, call) }
+  return {
+    ok: false,
+    killed: 'timeout-or-cancel',
+    error: withReason(`The handler of job "${call.job}" was not started`, call),
+  }
 }
 
 function receive(message: FromIsolated, call: IsolatedCall): RunResult | undefined {
@@ -110,18 +114,26 @@ function isTimeout(reason: unknown): boolean {
 
 function died(host: Host, call: IsolatedCall, end: HostEnd): IsolatedOutcome {
   if (end.memory) return { ok: false, killed: 'memory', error: serializeError(outOfMemory(host, call)) }
-  const error = new LegworkError('LW_ISOLATE_CRASHED', `The ${host.what} of job "${call.job}" ${end.how} before its handler ended.`, {
-    hint: 'A handler must not end its process, and what it throws must reach the promise it returns.',
-  })
+  const error = new LegworkError(
+    'LW_ISOLATE_CRASHED',
+    `The ${host.what} of job "${call.job}" ${end.how} before its handler ended.`,
+    {
+      hint: 'A handler must not end its process, and what it throws must reach the promise it returns.',
+    },
+  )
   return { ok: false, killed: 'crash', error: { ...serializeError(error), ...(end.error && { cause: end.error }) } }
 }
 
 function outOfMemory(host: Host, call: IsolatedCall): LegworkError {
   const cap = call.memory === undefined ? "Node's default" : `${Math.ceil(call.memory / 2 ** 20)} MB`
-  return new LegworkError('LW_ISOLATE_MEMORY', `The handler of job "${call.job}" needed more heap than its ${host.what} may use (${cap}).`, {
-    hint: 'Raise the option memory, or work on smaller pieces.',
-    details: { memory: call.memory },
-  })
+  return new LegworkError(
+    'LW_ISOLATE_MEMORY',
+    `The handler of job "${call.job}" needed more heap than its ${host.what} may use (${cap}).`,
+    {
+      hint: 'Raise the option memory, or work on smaller pieces.',
+      details: { memory: call.memory },
+    },
+  )
 }
 
 function parse(json: string | null): unknown {

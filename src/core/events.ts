@@ -1,0 +1,53 @@
+import type { DeadReason } from './outcome.ts'
+import type { SerializedError } from './errors.ts'
+
+/** A job as the hooks name it. */
+export interface JobName {
+  readonly id: string
+  readonly name: string
+  readonly queue: string
+}
+
+/** What happens in this process. Hooks are told; they cannot change the outcome, and what they throw is reported as `error`. */
+export interface EngineEvents {
+  enqueued: { readonly jobs: readonly JobName[] }
+  started: JobName & { readonly attempt: number }
+  completed: JobName & { readonly attempt: number; readonly ms: number }
+  retrying: JobName & { readonly attempt: number; readonly delay: number; readonly error: SerializedError }
+  snoozed: JobName & { readonly delay: number; readonly reason: string }
+  dead: JobName & { readonly attempt: number; readonly reason: DeadReason; readonly error: SerializedError }
+  cancelled: JobName & { readonly reason: string }
+  /** Handed back because this worker is stopping. */
+  released: JobName
+  /** The outcome was refused: another worker owns the job now. */
+  lost: JobName
+  progress: JobName & { readonly value: unknown }
+  log: JobName & { readonly level: string; readonly message: string; readonly data: unknown }
+  /** Jobs of dead workers were given back by this process. */
+  rescued: { readonly workers: readonly number[]; readonly returned: number; readonly poisoned: readonly string[] }
+  /** Something in the background went wrong; the engine goes on. */
+  error: { readonly during: string; readonly error: unknown }
+}
+
+export type EventName = keyof EngineEvents
+
+/** A small typed emitter: a listener that throws stops neither the engine nor the other listeners. */
+export class Emitter {
+  readonly #listeners = new Map<EventName, Set<(event: never) => void>>()
+
+  on<N extends EventName>(name: N, listener: (event: EngineEvents[N]) => void): () => void {
+    const set = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, set.add(listener))
+    return () => void set.delete(listener)
+  }
+
+  emit<N extends EventName>(name: N, event: EngineEvents[N]): void {
+    for (const listener of this.#listeners.get(name) ?? []) {
+      try {
+        ;(listener as (event: EngineEvents[N]) => void)(event)
+      } catch (error) {
+        if (name !== 'error') this.emit('error', { during: `a listener of "${name}"`, error })
+      }
+    }
+  }
+}

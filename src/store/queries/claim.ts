@@ -1,0 +1,175 @@
+import { type Queryable, once } from '../connection.ts'
+
+/** A part of a queue with one priority, and the place up to which the worker has seen it. */
+export interface Lane {
+  readonly queueId: number
+  readonly priority: number
+  readonly floor: number
+  /** Most jobs to take from this lane now. */
+  readonly max: number
+}
+
+export interface ClaimRequest {
+  readonly slot: number
+  readonly workerId: number
+  /** Number of this claim, unique per worker; names the lease row. */
+  readonly batch: number
+  readonly limit: number
+  /** In the order of preference. */
+  readonly lanes: readonly Lane[]
+  /** The job names this worker has handlers for; others stay where they are. */
+  readonly names: readonly string[]
+}
+
+export interface ClaimedJob {
+  readonly id: string
+  readonly slot: number
+  readonly claim: number
+  readonly batch: number
+  readonly seq: number
+  readonly queueId: number
+  readonly priority: number
+  readonly name: string
+  readonly attempt: number
+  readonly crashes: number
+  readonly key: string | undefined
+  readonly tags: readonly string[]
+  readonly headers: Readonly<Record<string, string>>
+  readonly trace: string | undefined
+  readonly input: string | null
+  readonly options: Readonly<Record<string, unknown>>
+  readonly createdAt: Date
+  readonly now: Date
+}
+
+export interface Claimed {
+  readonly jobs: readonly ClaimedJob[]
+  /** Whether keyed jobs were set aside because another job holds their key. */
+  readonly parked: number
+  /** Transactions older than this have ended; those from `xmax` on had not begun. For the floor. */
+  readonly xmin: number
+  readonly xmax: number
+}
+
+/*
+ * The lateral scan walks each lane in index order from its floor; locking is lazy, so the outer limit stops it exactly.
+ * `update` writes only worker_id, claim, attempt and claimed_at: no index knows them, the update is HOT.
+ *
+ * Keys: the first in line per key tries to take the key's row in key_holder. The upsert waits for a settle that is
+ * just releasing it, and locks the row until this statement commits, so that a settle which comes later sees the jobs
+ * set aside here. Rows are taken in (name, key) order, as everywhere, so that statements cannot deadlock.
+ */
+const claimStatement = once(
+  'lw_claim',
+  `with picked as materialized (
+    select job.* from unnest($3::int[], $4::int[], $5::bigint[], $6::int[]) as lane(queue_id, priority, floor, max)
+     cross join lateral (
+      select id, name, key from legwork.job
+       where slot = $1::smallint and queue_id = lane.queue_id and priority = lane.priority::smallint and state = 3
+         and seq > lane.floor and worker_id is null and name = any($7::text[])
+       order by seq limit lane.max for update skip locked) job
+     limit $8::int
+  ), first as materialized (
+    select distinct on (p.name, p.key) p.name, p.key,
+           case when not exists (
+             select from legwork.job e
+              where e.slot = $1::smallint and e.name = p.name and e.key = p.key and e.id < p.id
+                and (e.state = 2 or (e.state = 3 and e.worker_id is null))) then p.id end as id
+      from picked p where p.key is not null order by p.name, p.key, p.id
+  ), held as (
+    insert into legwork.key_holder as k (slot, name, key, job_id) select $1::smallint, name, key, id from first order by name, key
+      on conflict (slot, name, key) do update set job_id = coalesce(k.job_id, excluded.job_id)
+      returning name, key, job_id
+  ), chosen as materialized (
+    select id from picked where key is null
+    union all
+    select p.id from picked p join held h on h.name = p.name and h.key = p.key and h.job_id = p.id
+  ), claimed as (
+    update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
+      from chosen where j.slot = $1::smallint and j.id = chosen.id
+      returning j.id, j.claim, j.seq, j.queue_id, j.priority, j.name, j.attempt, j.crashes, j.key, j.tags, j.headers, j.trace,
+                j.input::text as input, j.options, j.created_at
+  ), aside as (
+    update legwork.job j set state = 2
+      from picked p where j.slot = $1::smallint and j.id = p.id and p.key is not null and p.id not in (select id from chosen)
+      returning j.queue_id, j.name
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, s.state, s.sign * count(*) from aside, (values (3, -1), (2, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
+  ), leased as (
+    insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
+  )
+  select c.*, legwork.now() as now, s.xmin, s.xmax, (select count(*)::int from aside) as parked
+    from (select pg_snapshot_xmin(x)::text as xmin, pg_snapshot_xmax(x)::text as xmax from pg_current_snapshot() x) s
+    left join claimed c on true`,
+)
+
+interface ClaimRow extends Record<string, unknown> {
+  readonly id: string | null
+  readonly claim: number
+  readonly seq: string
+  readonly queue_id: number
+  readonly priority: number
+  readonly name: string
+  readonly attempt: number
+  readonly crashes: number
+  readonly key: string | null
+  readonly tags: string[] | null
+  readonly headers: Record<string, string> | null
+  readonly trace: string | null
+  readonly input: string | null
+  readonly options: Record<string, unknown> | null
+  readonly created_at: Date
+  readonly now: Date
+  readonly xmin: string
+  readonly xmax: string
+  readonly parked: number
+}
+
+/** Takes up to `limit` ready jobs for a worker, in the order of the lanes. */
+export async function claim(on: Queryable, request: ClaimRequest): Promise<Claimed> {
+  const { slot, workerId, batch, limit, lanes, names } = request
+  const rows = await on.query<ClaimRow>(claimStatement, [
+    slot,
+    workerId,
+    lanes.map((lane) => lane.queueId),
+    lanes.map((lane) => lane.priority),
+    lanes.map((lane) => lane.floor),
+    lanes.map((lane) => lane.max),
+    names,
+    limit,
+    batch,
+  ])
+  const order = new Map(lanes.map((lane, place) => [`${lane.queueId}:${lane.priority}`, place]))
+  const jobs = rows.filter((row) => row.id !== null).map((row) => jobOf(row, slot, batch))
+  jobs.sort((a, b) => (order.get(laneOf(a)) ?? 0) - (order.get(laneOf(b)) ?? 0) || a.seq - b.seq)
+  const [first] = rows
+  return { jobs, parked: first?.parked ?? 0, xmin: Number(first?.xmin), xmax: Number(first?.xmax) }
+}
+
+function laneOf(job: ClaimedJob): string {
+  return `${job.queueId}:${job.priority}`
+}
+
+function jobOf(row: ClaimRow, slot: number, batch: number): ClaimedJob {
+  return {
+    id: String(row.id),
+    slot,
+    batch,
+    claim: row.claim,
+    seq: Number(row.seq),
+    queueId: row.queue_id,
+    priority: row.priority,
+    name: row.name,
+    attempt: row.attempt,
+    crashes: row.crashes,
+    key: row.key ?? undefined,
+    tags: row.tags ?? [],
+    headers: row.headers ?? {},
+    trace: row.trace ?? undefined,
+    input: row.input,
+    options: row.options ?? {},
+    createdAt: row.created_at,
+    now: row.now,
+  }
+}

@@ -1,0 +1,45 @@
+import { type Queryable, repeatable } from '../connection.ts'
+
+export interface QueueRow {
+  readonly id: number
+  readonly name: string
+  readonly slot: number
+  readonly paused: boolean
+}
+
+const listQueues = repeatable('lw_queues', 'select id, name, slot, paused_at is not null as paused from legwork.queue order by id')
+
+/*
+ * Looks only into the gaps between the priorities that are known already: dead index entries of a known lane,
+ * which a long transaction may keep there by the million, are never walked.
+ */
+const probe = repeatable(
+  'lw_lanes',
+  `select gap.queue_id, (
+      select j.priority from legwork.job j
+       where j.slot = $1::smallint and j.queue_id = gap.queue_id and j.state = 3 and j.priority > gap.low::smallint and j.priority < gap.high::smallint
+       order by j.priority, j.seq limit 1) as priority
+    from unnest($2::int[], $3::int[], $4::int[]) as gap(queue_id, low, high)`,
+)
+
+export async function queues(on: Queryable): Promise<QueueRow[]> {
+  return on.query<QueueRow & Record<string, unknown>>(listQueues, [])
+}
+
+export interface Gap {
+  readonly queueId: number
+  /** Exclusive bounds. */
+  readonly low: number
+  readonly high: number
+}
+
+/** The first priority with ready jobs in each gap, where there is one. */
+export async function probeLanes(on: Queryable, slot: number, gaps: readonly Gap[]): Promise<{ queueId: number; priority: number }[]> {
+  const rows = await on.query<{ queue_id: number; priority: number | null }>(probe, [
+    slot,
+    gaps.map((gap) => gap.queueId),
+    gaps.map((gap) => gap.low),
+    gaps.map((gap) => gap.high),
+  ])
+  return rows.flatMap((row) => (row.priority === null ? [] : [{ queueId: row.queue_id, priority: row.priority }]))
+}

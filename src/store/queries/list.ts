@@ -1,0 +1,122 @@
+import { LegworkError, optionError } from '../../core/errors.ts'
+import { type State, stateCode, states } from '../../core/states.ts'
+import type { Queryable } from '../connection.ts'
+import { jobColumns, type JobRecord, recordOf } from './find.ts'
+
+/** Which jobs: every given condition must hold. */
+export interface JobFilter {
+  readonly state?: State | readonly State[]
+  readonly queue?: string | readonly string[]
+  readonly name?: string | readonly string[]
+  /** Jobs that have all these tags. */
+  readonly tag?: string | readonly string[]
+  readonly key?: string
+  /** Jobs whose input contains this JSON, e.g. `{ user: { id: 42 } }`. */
+  readonly input?: unknown
+  readonly createdAfter?: Date
+  readonly createdBefore?: Date
+}
+
+export interface ListOptions extends JobFilter {
+  /** 1 to 1000. Default 50. */
+  readonly limit?: number
+  /** `next` of the previous page. */
+  readonly after?: string
+  /** Default `'newest'`. */
+  readonly order?: 'newest' | 'oldest'
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobRecord[]
+  /** Pass it as `after` for the next page; undefined on the last one. */
+  readonly next: string | undefined
+}
+
+/**
+ * One page of jobs in the order of their ids, from both tables. Each table gives its own first `limit` rows through
+ * its primary key, per slot; only those few are sorted together, however many jobs there are.
+ */
+export async function list(on: Queryable, slots: readonly number[], options: ListOptions): Promise<JobPage> {
+  const limit = options.limit ?? 50
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw optionError('limit', 'a whole number from 1 to 1000', limit)
+  const order = options.order ?? 'newest'
+  if (order !== 'newest' && order !== 'oldest') throw optionError('order', "'newest' or 'oldest'", order)
+  const query = new FilterText(options)
+  const direction = order === 'newest' ? 'desc' : 'asc'
+  if (options.after !== undefined) query.where(`id ${order === 'newest' ? '<' : '>'} ${query.param(cursorOf(options.after), 'bigint')}`)
+  const ids = slots.flatMap((slot) => query.arms(slot).map((arm) => `(${arm} order by id ${direction} limit ${limit + 1})`))
+  if (ids.length === 0) return { jobs: [], next: undefined }
+  const text = `select ${jobColumns} from (select id as wanted, slot as in_slot from (${ids.join(' union all ')}) a order by id ${direction} limit ${limit + 1}) w
+    join lateral (select * from legwork.jobs where slot = w.in_slot and id = w.wanted) j on true order by wanted ${direction}`
+  const rows = await on.query({ name: '', text, repeatable: true }, query.params)
+  const jobs = rows.slice(0, limit).map(recordOf)
+  return { jobs, next: rows.length > limit ? jobs.at(-1)?.id : undefined }
+}
+
+/** The conditions of a filter as SQL over the two tables. */
+class FilterText {
+  readonly params: unknown[] = []
+  readonly #conditions: string[] = []
+  readonly #states: readonly State[]
+
+  constructor(filter: JobFilter) {
+    this.#states = filter.state === undefined ? states : stateList(filter.state)
+    if (filter.queue !== undefined) {
+      this.where(`queue_id = any(array(select id from legwork.queue where name = any(${this.param(listOf(filter.queue), 'text[]')})))`)
+    }
+    if (filter.name !== undefined) this.where(`name = any(${this.param(listOf(filter.name), 'text[]')})`)
+    if (filter.tag !== undefined) this.where(`tags @> ${this.param(listOf(filter.tag), 'text[]')}`)
+    if (filter.key !== undefined) this.where(`key = ${this.param(filter.key, 'text')}`)
+    if (filter.input !== undefined) this.where(`input @> ${this.param(JSON.stringify(filter.input), 'jsonb')}`)
+    if (filter.createdAfter) this.where(`created_at >= ${this.param(filter.createdAfter, 'timestamptz')}`)
+    if (filter.createdBefore) this.where(`created_at < ${this.param(filter.createdBefore, 'timestamptz')}`)
+  }
+
+  param(value: unknown, type: string): string {
+    this.params.push(value)
+    return `$${this.params.length}::${type}`
+  }
+
+  where(condition: string): void {
+    this.#conditions.push(condition)
+  }
+
+  /** The ids of one slot from each table that can hold one of the states. */
+  arms(slot: number): string[] {
+    const rest = this.#conditions.map((condition) => ` and ${condition}`).join('')
+    const live = this.#live()
+    const final = this.#states.filter((state) => stateCode[state] >= 10).map((state) => stateCode[state])
+    return [
+      ...(live ? [`select id, slot from legwork.job where slot = ${slot} and (${live})${rest}`] : []),
+      ...(final.length > 0 ? [`select id, slot from legwork.finished where slot = ${slot} and state in (${final.join(', ')})${rest}`] : []),
+    ]
+  }
+
+  #live(): string {
+    const wanted = this.#states.filter((state) => stateCode[state] < 10)
+    if (wanted.length === 6) return 'true'
+    return wanted
+      .map((state) => {
+        if (state === 'running') return '(state = 3 and worker_id is not null)'
+        if (state === 'ready') return '(state = 3 and worker_id is null)'
+        return `state = ${stateCode[state]}`
+      })
+      .join(' or ')
+  }
+}
+
+function stateList(given: State | readonly State[]): readonly State[] {
+  const list = typeof given === 'string' ? [given] : given
+  const unknown = list.find((state) => !states.includes(state))
+  if (unknown !== undefined) throw optionError('state', `one of ${states.join(', ')}`, unknown)
+  return list
+}
+
+function listOf(value: string | readonly string[]): readonly string[] {
+  return typeof value === 'string' ? [value] : value
+}
+
+function cursorOf(after: string): string {
+  if (!/^\d{1,19}$/.test(after)) throw new LegworkError('LW_OPTION_INVALID', `Option after is not a cursor of this list: ${JSON.stringify(after)}.`)
+  return after
+}

@@ -1,0 +1,113 @@
+import { type State, stateOf } from '../../core/states.ts'
+import { type Queryable, repeatable } from '../connection.ts'
+
+const pauseStatement = repeatable(
+  'lw_queue_pause',
+  `insert into legwork.queue (name, paused_at, pause_reason) values ($1, legwork.now(), $2)
+     on conflict (name) do update set paused_at = coalesce(queue.paused_at, excluded.paused_at), pause_reason = coalesce(excluded.pause_reason, queue.pause_reason)`,
+)
+const resumeStatement = repeatable('lw_queue_resume', 'update legwork.queue set paused_at = null, pause_reason = null where name = $1')
+const ensureStatement = repeatable('lw_queue_ensure', 'insert into legwork.queue (name) select unnest($1::text[]) on conflict do nothing')
+const statusStatement = repeatable(
+  'lw_queue_status',
+  `select q.name, q.paused_at, q.pause_reason,
+          (select jsonb_object_agg(state, n) from (
+             select state, sum(n)::bigint as n from (
+               select queue_id, state, n from legwork.count union all select queue_id, state, n from legwork.tally) c
+              where c.queue_id = q.id group by state) s) as counts
+     from legwork.queue q order by q.name`,
+)
+const runningStatement = repeatable(
+  'lw_queue_running',
+  `select q.name, count(*)::int as n from legwork.lease l cross join lateral unnest(l.ids) as u(id)
+     join legwork.job j on j.slot = l.slot and j.id = u.id and j.worker_id = l.worker_id join legwork.queue q on q.id = j.queue_id group by 1`,
+)
+
+/** Written by engines for plain-SQL producers and tools; an unchanged definition is not written again. */
+const defineStatement = repeatable(
+  'lw_define',
+  `insert into legwork.definition as d (name, queue, priority, input_schema, output_schema)
+     select * from unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[], $5::jsonb[])
+     on conflict (name) do update set queue = excluded.queue, priority = excluded.priority, input_schema = excluded.input_schema,
+       output_schema = excluded.output_schema, seen_at = legwork.now()
+     where (d.queue, d.priority, d.input_schema, d.output_schema) is distinct from (excluded.queue, excluded.priority, excluded.input_schema, excluded.output_schema)`,
+)
+
+export interface QueueStatus {
+  readonly name: string
+  readonly paused: boolean
+  readonly pausedAt: Date | undefined
+  readonly pauseReason: string | undefined
+  /** How many jobs are in each state; states without jobs are 0. From counters, never from a scan. */
+  readonly counts: Readonly<Record<State, number>>
+}
+
+export interface DefinitionRow {
+  readonly name: string
+  readonly queue: string
+  readonly priority: number
+  readonly inputSchema: string | null
+  readonly outputSchema: string | null
+}
+
+export async function pauseQueue(on: Queryable, name: string, reason: string | undefined): Promise<void> {
+  await on.query(pauseStatement, [name, reason ?? null])
+}
+
+export async function resumeQueue(on: Queryable, name: string): Promise<void> {
+  await on.query(resumeStatement, [name])
+}
+
+export async function ensureQueues(on: Queryable, names: readonly string[]): Promise<void> {
+  await on.query(ensureStatement, [names])
+}
+
+export async function define(on: Queryable, rows: readonly DefinitionRow[]): Promise<void> {
+  const sorted = rows.toSorted((a, b) => (a.name < b.name ? -1 : 1)) // the same lock order in every process
+  await on.query(defineStatement, [
+    sorted.map((row) => row.name),
+    sorted.map((row) => row.queue),
+    sorted.map((row) => row.priority),
+    sorted.map((row) => row.inputSchema),
+    sorted.map((row) => row.outputSchema),
+  ])
+}
+
+export async function queueStatus(on: Queryable): Promise<QueueStatus[]> {
+  const rows = await on.query<StatusRow>(statusStatement, [])
+  const running = new Map((await on.query<{ name: string; n: number }>(runningStatement, [])).map((row) => [row.name, row.n]))
+  return rows.map((row) => ({
+    name: row.name,
+    paused: row.paused_at !== null,
+    pausedAt: row.paused_at ?? undefined,
+    pauseReason: row.pause_reason ?? undefined,
+    counts: countsOf(row.counts ?? {}, running.get(row.name) ?? 0),
+  }))
+}
+
+interface StatusRow extends Record<string, unknown> {
+  readonly name: string
+  readonly paused_at: Date | null
+  readonly pause_reason: string | null
+  readonly counts: Record<string, number> | null
+}
+
+/** The counters know ready and running together: claiming writes no counter. */
+function countsOf(byCode: Readonly<Record<string, number>>, running: number): Record<State, number> {
+  const counts: Record<State, number> = {
+    scheduled: 0,
+    blocked: 0,
+    ready: 0,
+    running,
+    waiting: 0,
+    compensating: 0,
+    completed: 0,
+    dead: 0,
+    cancelled: 0,
+    compensated: 0,
+    compensation_failed: 0,
+  }
+  for (const [code, n] of Object.entries(byCode)) counts[stateOf(Number(code), false)] = Number(n)
+  counts.ready = Math.max(0, counts.ready - running)
+  return counts
+}

@@ -1,0 +1,66 @@
+import { type Queryable, repeatable } from '../connection.ts'
+import type { LaneName } from './settle.ts'
+
+/*
+ * Back from history to the tail of the ready order: fresh attempts, same id, the claim number goes on so that an old
+ * worker stays fenced out. A unique key that another unfinished job has taken meanwhile leaves the job where it is.
+ */
+const redriveStatement = repeatable(
+  'lw_redrive',
+  `with old as materialized (
+    select * from legwork.finished f
+     where f.slot = $1::smallint and f.id = any($2::bigint[]) and f.state in (11, 12)
+       and (f.unique_key is null or not exists (
+         select from legwork.job j where j.slot = $1::smallint and j.name = f.name and j.unique_key = f.unique_key))
+     for update
+  ), back as (
+    insert into legwork.job (slot, id, seq, state, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, options)
+      select slot, id, nextval('legwork.job_seq'), 3, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, options
+        from old
+      on conflict do nothing
+      returning id, queue_id, name, priority
+  ), gone as (
+    delete from legwork.finished f using back b, old o
+     where o.id = b.id and f.slot = $1::smallint and f.id = b.id and f.state = o.state and f.finished_at = o.finished_at
+     returning f.queue_id, f.name, f.state
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, s.state, s.n from (select queue_id, name, state, count(*) as c from gone group by 1, 2, 3) g
+       cross join lateral (values (3::smallint, g.c), (g.state, -g.c)) s(state, n)
+  )
+  select id::text as id, queue_id, priority from back`,
+)
+
+const promoteStatement = repeatable(
+  'lw_run_now',
+  `with target as materialized (
+    select id from legwork.job where slot = $1::smallint and id = any($2::bigint[]) and state = 1 order by id for update
+  ), freed as (
+    update legwork.job j set state = 3, seq = nextval('legwork.job_seq'), run_at = legwork.now()
+      from target t where j.slot = $1::smallint and j.id = t.id returning j.id, j.queue_id, j.name, j.priority
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, s.state, s.sign * count(*) from freed, (values (1, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
+  )
+  select id::text as id, queue_id, priority from freed`,
+)
+
+export interface Redriven {
+  readonly ids: readonly string[]
+  readonly woken: readonly LaneName[]
+}
+
+/** Makes dead and cancelled jobs ready again, with all their attempts. */
+export function redrive(tx: Queryable, slot: number, ids: readonly string[]): Promise<Redriven> {
+  return moved(tx, redriveStatement, slot, ids)
+}
+
+/** Makes scheduled jobs ready now. */
+export function runNow(tx: Queryable, slot: number, ids: readonly string[]): Promise<Redriven> {
+  return moved(tx, promoteStatement, slot, ids)
+}
+
+async function moved(tx: Queryable, statement: typeof redriveStatement, slot: number, ids: readonly string[]): Promise<Redriven> {
+  const rows = await tx.query<{ id: string; queue_id: number; priority: number }>(statement, [slot, ids])
+  return { ids: rows.map((row) => row.id), woken: rows.map((row) => ({ queueId: row.queue_id, priority: row.priority })) }
+}

@@ -1,0 +1,112 @@
+import { type Queryable, repeatable } from '../connection.ts'
+import { type Ending, finish, type LaneName } from './settle.ts'
+
+export interface RescueRequest {
+  /** The worker that does the rescuing, or 0 when none has registered yet. */
+  readonly rescuer: number
+  /** A worker whose last heartbeat is older than this many milliseconds is dead. */
+  readonly lease: number
+  /** Crash limits of the job names the rescuer knows; others have `defaultLimit`. */
+  readonly limits: Readonly<Record<string, number>>
+  readonly defaultLimit: number
+}
+
+export interface Rescue {
+  readonly workers: readonly number[]
+  readonly returned: number
+  readonly poisoned: readonly string[]
+  readonly cancelled: readonly string[]
+  readonly woken: readonly LaneName[]
+}
+
+/** At most a few at once, so that the transaction stays short however many processes died. */
+const bury = repeatable(
+  'lw_rescue_bury',
+  `update legwork.worker w set state = 'dead', ended_at = legwork.now()
+     from (select id from legwork.worker where ended_at is null and id <> $1::int and beat_at < legwork.now() - $2::float8 * interval '1 millisecond'
+            order by id limit 8 for update skip locked) d
+    where w.id = d.id returning w.id`,
+)
+
+/*
+ * Gives the jobs of a dead worker back. Blame: when some of them were suspects already (had crashed a worker before),
+ * only they are blamed; suspects run one at a time, so innocent neighbours clear themselves. What has reached its limit
+ * or is to be cancelled is taken over under a new claim instead, and ended by the caller in the same transaction.
+ */
+const recover = repeatable(
+  'lw_rescue_recover',
+  `with gone as (
+    delete from legwork.lease where worker_id = $1::int returning slot, ids
+  ), mine as materialized (
+    select j.id, j.slot, j.crashes, j.name, j.cancel_at
+      from (select slot, unnest(ids) as id from gone) g join legwork.job j on j.slot = g.slot and j.id = g.id
+     where j.worker_id = $1::int order by j.slot, j.id for update of j
+  ), judged as (
+    select id, slot, crashes + case when crashes > 0 or not exists (select from mine where crashes > 0) then 1 else 0 end as crashes,
+           coalesce(($3::jsonb->>name)::int, $4::int) as allowed, cancel_at is not null as cancel
+      from mine
+  ), moved as (
+    update legwork.job j
+       set crashes = d.crashes, claim = j.claim + 1, attempt = j.attempt - 1,
+           worker_id = case when d.cancel or d.crashes >= d.allowed then $2::int end,
+           seq = case when d.cancel or d.crashes >= d.allowed then j.seq else nextval('legwork.job_seq') end
+      from judged d where j.slot = d.slot and j.id = d.id
+     returning j.id, j.slot, j.claim, j.queue_id, j.priority, j.attempt, j.claimed_at, j.crashes, j.cancel_reason, j.key is not null as keyed,
+               case when d.cancel then 'cancelled' when d.crashes >= d.allowed then 'poisoned' else 'ready' end as verdict
+  ), kept as (
+    insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome)
+      select slot, id, claim - 1, attempt + 1, $1::int, claimed_at, 'crashed' from moved
+  )
+  select id::text as id, slot, claim, queue_id, priority, crashes, cancel_reason, keyed, verdict from moved`,
+)
+
+interface Moved extends Record<string, unknown> {
+  readonly id: string
+  readonly slot: number
+  readonly claim: number
+  readonly queue_id: number
+  readonly priority: number
+  readonly crashes: number
+  readonly cancel_reason: string | null
+  readonly keyed: boolean
+  readonly verdict: 'ready' | 'poisoned' | 'cancelled'
+}
+
+/** Declares silent workers dead and gives their jobs back, each worker in a transaction of the caller's making. */
+export async function rescue(tx: Queryable, request: RescueRequest): Promise<Rescue> {
+  const dead = await tx.query<{ id: number }>(bury, [request.rescuer, request.lease])
+  const moved: Moved[] = []
+  const woken: LaneName[] = []
+  for (const { id } of dead) {
+    const rows = await tx.query<Moved>(recover, [id, request.rescuer, JSON.stringify(request.limits), request.defaultLimit])
+    moved.push(...rows)
+    woken.push(...(await endRest(tx, request.rescuer, rows)))
+  }
+  const idsOf = (verdict: Moved['verdict']) => moved.filter((row) => row.verdict === verdict).map((row) => row.id)
+  const back = moved.filter((row) => row.verdict === 'ready')
+  return {
+    workers: dead.map((row) => row.id),
+    returned: back.length,
+    poisoned: idsOf('poisoned'),
+    cancelled: idsOf('cancelled'),
+    woken: [...woken, ...back.map((row) => ({ queueId: row.queue_id, priority: row.priority }))],
+  }
+}
+
+async function endRest(tx: Queryable, rescuer: number, rows: readonly Moved[]): Promise<LaneName[]> {
+  const woken: LaneName[] = []
+  const ending = rows.filter((row) => row.verdict !== 'ready')
+  for (const slot of new Set(ending.map((row) => row.slot))) {
+    const endings = ending.filter((row) => row.slot === slot).map(endingOf)
+    woken.push(...(await finish(tx, { slot, workerId: rescuer, emptyBatches: [] }, endings)).woken)
+  }
+  return woken
+}
+
+function endingOf(row: Moved): Ending {
+  const common = { id: row.id, claim: row.claim, output: null, keyed: row.keyed }
+  if (row.verdict === 'cancelled') return { ...common, state: 'cancelled', error: null, reason: row.cancel_reason ?? 'cancelled' }
+  const message = `The job was running in ${row.crashes} workers that died.`
+  const error = JSON.stringify({ name: 'LegworkError', code: 'LW_JOB_POISONED', message })
+  return { ...common, state: 'dead', error, reason: 'poisoned' }
+}

@@ -1,0 +1,172 @@
+import { type Queryable, repeatable } from '../connection.ts'
+import type { FinalState } from '../../core/states.ts'
+import { stateCode } from '../../core/states.ts'
+
+/** A job that ends, named with the claim it was run under: the fence. JSON values are text. */
+export interface Ending {
+  readonly id: string
+  readonly claim: number
+  readonly state: FinalState
+  readonly output: string | null
+  readonly error: string | null
+  readonly reason: string | null
+  /** Set when the job has a key: its place must go to the next in line. */
+  readonly keyed: boolean
+}
+
+/** A job that will run again. */
+export interface Return {
+  readonly id: string
+  readonly claim: number
+  readonly outcome: 'retry' | 'snooze' | 'released'
+  /** Milliseconds until it is ready; 0 makes it ready now. */
+  readonly delay: number
+  readonly error: string | null
+}
+
+export interface SettleScope {
+  readonly slot: number
+  readonly workerId: number
+  /** Claims of this worker whose jobs have all been settled. */
+  readonly emptyBatches: readonly number[]
+}
+
+/** Locks in (name, key) order before anything else, as the claim does, so that the two cannot deadlock. */
+const lockKeys = repeatable(
+  'lw_settle_lock',
+  `select from legwork.key_holder k join (
+     select j.name, j.key from legwork.job j join unnest($2::bigint[]) u(id) on j.slot = $1::smallint and j.id = u.id where j.key is not null
+   ) mine on k.slot = $1::smallint and k.name = mine.name and k.key = mine.key
+   order by k.name, k.key for update of k`,
+)
+
+/* Joins the ids to the primary key and nothing else, so that no plan but the index lookup exists. */
+const finishStatement = repeatable(
+  'lw_settle_finish',
+  `with done as (
+    delete from legwork.job j
+     using unnest($3::bigint[], $4::int[], $5::smallint[], $6::jsonb[], $7::jsonb[], $8::text[]) as u(id, claim, state, output, error, reason)
+     where j.slot = $1::smallint and j.id = u.id and j.claim = u.claim and j.worker_id is not null
+     returning j.*, u.state as final, u.output, u.error, u.reason
+  ), kept as (
+    insert into legwork.finished (slot, id, state, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
+        started_at, key, unique_key, tags, headers, trace, input, options, progress, output, error, reason)
+      select slot, id, final, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
+        claimed_at, key, unique_key, tags, headers, trace, input, options, progress, output, error, reason from done
+  ), failed as (
+    insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, error)
+      select slot, id, claim, attempt, worker_id, claimed_at, case final when 11 then 'dead' else 'cancelled' end, error from done where final <> 10
+  ), released as (
+    delete from legwork.key_holder k using done d
+     where d.key is not null and k.slot = $1::smallint and k.name = d.name and k.key = d.key and k.job_id = d.id
+     returning k.name, k.key
+  ), emptied as (
+    delete from legwork.lease where worker_id = $2::int and batch = any($9::int[])
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, s.state, s.n from (select queue_id, name, final, count(*) as c from done group by 1, 2, 3) d
+       cross join lateral (values (3, -d.c), (d.final, d.c)) s(state, n)
+  )
+  select id::text as id, (select array_agg(name order by name, key) from released) as names,
+         (select array_agg(key order by name, key) from released) as keys
+    from done`,
+)
+
+/** Makes the first in line of each key ready. Its own statement: its snapshot must be newer than the key locks. */
+const promoteStatement = repeatable(
+  'lw_promote',
+  `with next as (
+    select (select j.id from legwork.job j where j.slot = $1::smallint and j.name = u.name and j.key = u.key and j.state = 2 order by j.id limit 1) as id
+      from unnest($2::text[], $3::text[]) as u(name, key)
+  ), freed as (
+    update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
+      from next where j.slot = $1::smallint and j.id = next.id and j.state = 2 returning j.queue_id, j.name, j.priority
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, s.state, s.sign * count(*) from freed, (values (2, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
+  )
+  select distinct queue_id, priority from freed`,
+)
+
+/**
+ * Back to scheduled, or to the tail of the ready order. A job whose cancel was asked for does not come back: it is
+ * left out here, and the caller ends it as cancelled.
+ */
+const returnStatement = repeatable(
+  'lw_settle_return',
+  `with back as (
+    update legwork.job j
+       set worker_id = null, seq = nextval('legwork.job_seq'),
+           state = case when u.delay > 0 then 1 else 3 end,
+           run_at = case when u.delay > 0 then legwork.now() + u.delay * interval '1 millisecond' else j.run_at end,
+           attempt = j.attempt - case when u.outcome = 'retry' then 0 else 1 end
+      from unnest($3::bigint[], $4::int[], $5::text[], $6::bigint[], $7::jsonb[]) as u(id, claim, outcome, delay, error)
+     where j.slot = $1::smallint and j.id = u.id and j.claim = u.claim and j.worker_id is not null
+       and j.cancel_at is null
+     returning j.id, j.queue_id, j.name, j.state, j.priority, u.outcome, u.delay, u.error, j.claim, j.attempt, j.claimed_at, j.slot
+  ), kept as (
+    insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, delay_ms, error)
+      select slot, id, claim, attempt, $2::int, claimed_at, outcome, delay, error from back
+  ), emptied as (
+    delete from legwork.lease where worker_id = $2::int and batch = any($8::int[])
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, s.state, s.sign * count(*) from back, (values (3, -1), (1, 1)) s(state, sign)
+       where back.state = 1 group by queue_id, name, s.state, s.sign
+  )
+  select id::text as id, queue_id, priority, state from back`,
+)
+
+export interface LaneName {
+  readonly queueId: number
+  readonly priority: number
+}
+
+export interface Settled {
+  /** Ids that were ours; the others had been lost. */
+  readonly ids: ReadonlySet<string>
+  /** Lanes in which this made jobs ready. */
+  readonly woken: readonly LaneName[]
+}
+
+/** Ends jobs: moves each row that is still ours from `job` to `finished`, frees its key and wakes the next in line. */
+export async function finish(tx: Queryable, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
+  const keyed = endings.some((ending) => ending.keyed)
+  if (keyed) await tx.query(lockKeys, [scope.slot, endings.map((ending) => ending.id)])
+  const rows = await tx.query<{ id: string; names: string[] | null; keys: string[] | null }>(finishStatement, [
+    scope.slot,
+    scope.workerId,
+    endings.map((ending) => ending.id),
+    endings.map((ending) => ending.claim),
+    endings.map((ending) => stateCode[ending.state]),
+    endings.map((ending) => ending.output),
+    endings.map((ending) => ending.error),
+    endings.map((ending) => ending.reason),
+    scope.emptyBatches,
+  ])
+  const [first] = rows
+  const woken = first?.names && first.keys ? await promote(tx, scope.slot, first.names, first.keys) : []
+  return { ids: new Set(rows.map((row) => row.id)), woken }
+}
+
+/** Sends jobs back to wait for another run. */
+export async function giveBack(tx: Queryable, scope: SettleScope, returns: readonly Return[]): Promise<Settled> {
+  const rows = await tx.query<{ id: string; queue_id: number; priority: number; state: number }>(returnStatement, [
+    scope.slot,
+    scope.workerId,
+    returns.map((item) => item.id),
+    returns.map((item) => item.claim),
+    returns.map((item) => item.outcome),
+    returns.map((item) => item.delay),
+    returns.map((item) => item.error),
+    scope.emptyBatches,
+  ])
+  const ready = rows.filter((row) => row.state === stateCode.ready)
+  return { ids: new Set(rows.map((row) => row.id)), woken: ready.map((row) => ({ queueId: row.queue_id, priority: row.priority })) }
+}
+
+/** Makes the first blocked job of each key ready; the keys must have been freed by an earlier statement of `tx`. */
+export async function promote(tx: Queryable, slot: number, names: readonly string[], keys: readonly string[]): Promise<LaneName[]> {
+  const rows = await tx.query<{ queue_id: number; priority: number }>(promoteStatement, [slot, names, keys])
+  return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+}

@@ -1,0 +1,141 @@
+import { type Connection, type Queryable, repeatable } from '../connection.ts'
+import { type LaneName, promote } from './settle.ts'
+
+const foldStatement = repeatable(
+  'lw_fold',
+  `with gone as (
+    delete from legwork.tally where ctid = any(array(select ctid from legwork.tally limit 20000 for update skip locked)) returning queue_id, name, state, n
+  )
+  insert into legwork.count as c (queue_id, name, state, n)
+    select queue_id, name, state, sum(n) from gone group by 1, 2, 3 order by 1, 2, 3
+    on conflict (queue_id, name, state) do update set n = c.n + excluded.n`,
+)
+
+/** Places in key_holder that nobody holds: somebody was set aside while the key was changing hands. */
+const freeKeys = repeatable(
+  'lw_free_keys',
+  `delete from legwork.key_holder k where (k.slot, k.name, k.key) in (
+     select slot, name, key from legwork.key_holder where slot = $1::smallint and job_id is null order by name, key limit 500 for update skip locked)
+   and k.job_id is null returning k.name, k.key`,
+)
+
+const addPartitions = repeatable(
+  'lw_partitions_add',
+  `select legwork.add_partition('finished_done', legwork.now() + d * interval '1 day', 1) from generate_series(0, 2) d
+   union all
+   select legwork.add_partition(parent, legwork.now() + d * interval '7 days', 7)
+     from unnest(array['finished_dead', 'attempt', 'feed']) parent, generate_series(0, 1) d`,
+)
+
+const listPartitions = repeatable(
+  'lw_partitions_list',
+  `select p.relname as parent, c.relname as name,
+          substring(pg_get_expr(c.relpartbound, c.oid) from $re$TO \\('([^']+)'\\)$re$)::timestamptz as until
+     from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
+     join pg_namespace n on n.oid = p.relnamespace
+    where n.nspname = 'legwork' and p.relname = any($1::text[]) order by 3 nulls last`,
+)
+
+/** History before this moment belongs to no job that is still alive. */
+const oldestLive = repeatable(
+  'lw_oldest_live',
+  `select least(legwork.now(), (select created_at from legwork.job where slot = $1::smallint order by id limit 1)) as at, legwork.now() as now`,
+)
+
+const countPartition = (table: string) => ({
+  name: '',
+  repeatable: true,
+  text: `insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from legwork.${table} group by 1, 2, 3`,
+})
+
+const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
+  repeatable(
+    `lw_prune_${parent}`,
+    `with gone as (
+      delete from legwork.${parent}_default where (slot, id, state, finished_at) in (
+        select slot, id, state, finished_at from legwork.${parent}_default where finished_at < $1 limit 5000) returning queue_id, name, state
+    ), counted as (
+      insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from gone group by 1, 2, 3
+    ) select count(*)::int as n from gone`,
+  )
+
+const pruneCount = repeatable(
+  'lw_prune_count',
+  `with gone as (
+    delete from legwork.finished_done f using (
+      select slot, id, state, finished_at from legwork.finished_done where slot = $1::smallint order by slot desc, id desc offset $2 limit 5000) old
+     where f.slot = $1::smallint and f.id = old.id and f.state = old.state and f.finished_at = old.finished_at returning f.queue_id, f.name, f.state
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from gone group by 1, 2, 3
+  ) select count(*)::int as n from gone`,
+)
+
+/** Adds up the counter rows. */
+export async function foldCounters(on: Queryable): Promise<void> {
+  await on.query(foldStatement, [])
+}
+
+/** Frees keys that nobody holds and wakes the first in line of each; call it in a transaction. */
+export async function sweepKeys(tx: Queryable, slot: number): Promise<LaneName[]> {
+  const freed = await tx.query<{ name: string; key: string }>(freeKeys, [slot])
+  if (freed.length === 0) return []
+  const names = freed.map((row) => row.name)
+  const keys = freed.map((row) => row.key)
+  return promote(tx, slot, names, keys)
+}
+
+/** Makes the partitions of the next days. */
+export async function extendPartitions(on: Queryable): Promise<void> {
+  await on.query(addPartitions, [])
+}
+
+export interface Retention {
+  /** Milliseconds that completed and cancelled jobs are kept. */
+  readonly done: number
+  /** Milliseconds that dead letters are kept. */
+  readonly dead: number
+  /** How many completed and cancelled jobs are kept at most. */
+  readonly count: number | undefined
+}
+
+/** Drops or empties history that is older than the retention says. Returns how much went. */
+export async function prune(on: Connection, slots: readonly number[], retention: Retention): Promise<{ partitions: number; rows: number }> {
+  const [edge] = await on.query<{ at: Date; now: Date }>(oldestLive, [slots[0] ?? 0])
+  const now = (edge?.now ?? new Date(0)).getTime()
+  const limits = {
+    finished_done: now - retention.done,
+    finished_dead: now - retention.dead,
+    // attempts and feed belong to jobs of either kind, and to live ones
+    attempt: Math.min(now - Math.max(retention.done, retention.dead), edge?.at.getTime() ?? 0),
+    feed: Math.min(now - Math.max(retention.done, retention.dead), edge?.at.getTime() ?? 0),
+  }
+  const partitions = await dropPartitions(on, limits)
+  let rows = await drain(on, pruneDefault('finished_done'), [new Date(limits.finished_done)])
+  rows += await drain(on, pruneDefault('finished_dead'), [new Date(limits.finished_dead)])
+  if (retention.count !== undefined) for (const slot of slots) rows += await drain(on, pruneCount, [slot, retention.count])
+  return { partitions, rows }
+}
+
+async function dropPartitions(on: Connection, limits: Readonly<Record<string, number>>): Promise<number> {
+  const rows = await on.query<{ parent: string; name: string; until: Date | null }>(listPartitions, [Object.keys(limits)])
+  const old = rows.filter((row) => row.until !== null && row.until.getTime() <= (limits[row.parent] ?? 0))
+  for (const { parent, name } of old) {
+    await on.transaction(async (tx) => {
+      await tx.script("set local lock_timeout = '2s'")
+      if (parent.startsWith('finished')) await tx.query(countPartition(name), [])
+      await tx.script(`drop table legwork.${name}`)
+    })
+  }
+  return old.length
+}
+
+/** Deletes in short statements, at most a million rows a call. */
+async function drain(on: Queryable, statement: ReturnType<typeof repeatable>, params: readonly unknown[]): Promise<number> {
+  let total = 0
+  for (let round = 0; round < 200; round++) {
+    const [row] = await on.query<{ n: number }>(statement, params)
+    total += row?.n ?? 0
+    if ((row?.n ?? 0) < 5000) break
+  }
+  return total
+}

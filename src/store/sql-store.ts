@@ -1,0 +1,144 @@
+import { LegworkError } from '../core/errors.ts'
+import { isDisconnect } from './failure.ts'
+import type { Connection } from './connection.ts'
+import { migrate } from './migrate.ts'
+import { cancel } from './queries/cancel.ts'
+import { claim } from './queries/claim.ts'
+import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
+import { appendFeed, readFeed } from './queries/feed.ts'
+import { attempts, ended, find, missing } from './queries/find.ts'
+import { probeLanes, queues } from './queries/lanes.ts'
+import { list } from './queries/list.ts'
+import { define, ensureQueues, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
+import { redrive, type Redriven, runNow } from './queries/redrive.ts'
+import { rescue } from './queries/rescue.ts'
+import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
+import { nextDue, stage } from './queries/stage.ts'
+import { extendPartitions, foldCounters, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
+import { beatWorker, endWorker, forgetWorkers, leasesOf, listWorkers, lookAfter, registerWorker } from './queries/workers.ts'
+import { slotOf, type Store } from './store.ts'
+import type { Transaction } from './transaction/transaction.ts'
+
+/** Ended workers stay visible for a day. */
+const workerMemory = 24 * 3_600_000
+
+/** The store over any connection: composes the statements, adds transactions where one operation needs several. */
+export function createStore(connection: Connection): Store {
+  const slots = async () => [...new Set([0, ...(await queues(connection)).map((queue) => queue.slot)])]
+  return {
+    kind: connection.kind,
+    exclusive: connection.traits.exclusive,
+    migrate: () => migrate(connection),
+
+    enqueue: (jobs, tx) => (tx ? enqueueIn(tx, jobs) : enqueue(connection, jobs)),
+    claim: (request) => claim(connection, request),
+    settle: (scope, endings, returns) => settle(connection, scope, endings, returns),
+    appendFeed: (slot, entries) => appendFeed(connection, slot, entries),
+    stage: (slot, limit) => stage(connection, slot, limit),
+    nextDue: (slot) => nextDue(connection, slot),
+    probeLanes: (slot, gaps) => probeLanes(connection, slot, gaps),
+
+    registerWorker: (info) => registerWorker(connection, info),
+    beatWorker: (id, running, state) => beatWorker(connection, id, running, state),
+    endWorker: (id) => endWorker(connection, id),
+    lookAfter: (slot, workerId, held) => lookAfter(connection, slot, workerId, held),
+    leasesOf: (workerId) => leasesOf(connection, workerId),
+    rescue: (request) => connection.transaction((tx) => rescue(tx, request)),
+    workers: (limit) => listWorkers(connection, limit),
+
+    find: (id) => find(connection, slotOf(id), id),
+    attempts: (id) => attempts(connection, slotOf(id), id),
+    readFeed: (id, after, limit) => readFeed(connection, slotOf(id), id, after, limit),
+    ended: (ids) => endedBySlot(connection, ids),
+    list: async (options) => list(connection, await slots(), options),
+
+    cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
+    redrive: (ids) => redriveBySlot(connection, ids),
+
+    queues: () => queues(connection),
+    queueStatus: () => queueStatus(connection),
+    ensureQueues: (names) => ensureQueues(connection, names),
+    pauseQueue: (name, reason) => pauseQueue(connection, name, reason),
+    resumeQueue: (name) => resumeQueue(connection, name),
+    define: (rows) => define(connection, rows),
+
+    async sweep(slot) {
+      await foldCounters(connection)
+      return connection.transaction((tx) => sweepKeys(tx, slot))
+    },
+    maintain: async (retention) => maintain(connection, await slots(), retention),
+
+    notify: (payload) => connection.notify(payload),
+    listen: (onHint, onGap) => connection.listen(onHint, onGap),
+    close: () => connection.close(),
+  }
+}
+
+async function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  return enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(jobs)]))
+}
+
+/** Both kinds of outcome. Only keyed endings need a transaction around several statements. */
+async function settle(connection: Connection, scope: SettleScope, endings: readonly Ending[], returns: readonly Return[]): Promise<Settled> {
+  const ids = new Set<string>()
+  const woken: Settled['woken'][number][] = []
+  const add = (part: Settled) => {
+    for (const id of part.ids) ids.add(id)
+    woken.push(...part.woken)
+  }
+  // The lease rows go with the last statement, when every job of theirs has been written.
+  if (endings.length > 0) {
+    const own = { ...scope, emptyBatches: returns.length > 0 ? [] : scope.emptyBatches }
+    add(await finishSafely(connection, own, endings))
+  }
+  if (returns.length > 0) add(await giveBack(connection, scope, returns))
+  return { ids, woken }
+}
+
+async function finishSafely(connection: Connection, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
+  if (!endings.some((ending) => ending.keyed)) return finish(connection, scope, endings)
+  for (let tries = 0; ; tries++) {
+    try {
+      return await connection.transaction((tx) => finish(tx, scope, endings))
+    } catch (error) {
+      const again = isDisconnect(error) || (error instanceof LegworkError && error.code === 'LW_DATABASE_UNREACHABLE')
+      if (!again || tries >= 3) throw error
+    }
+  }
+}
+
+async function endedBySlot(connection: Connection, ids: readonly string[]): ReturnType<Store['ended']> {
+  const parts = await Promise.all(
+    bySlot(ids).map(async ([slot, own]) => {
+      const found = await ended(connection, slot, own)
+      const rest = own.filter((id) => !found.some((row) => row.id === id))
+      return { ended: found, missing: rest.length > 0 ? await missing(connection, slot, rest) : [] }
+    }),
+  )
+  return { ended: parts.flatMap((part) => part.ended), missing: parts.flatMap((part) => part.missing) }
+}
+
+async function redriveBySlot(connection: Connection, ids: readonly string[]): Promise<Redriven> {
+  return connection.transaction(async (tx) => {
+    const parts: Redriven[] = []
+    for (const [slot, own] of bySlot(ids)) parts.push(await redrive(tx, slot, own), await runNow(tx, slot, own))
+    return { ids: parts.flatMap((part) => part.ids), woken: parts.flatMap((part) => part.woken) }
+  })
+}
+
+function bySlot(ids: readonly string[]): [number, string[]][] {
+  const groups = new Map<number, string[]>()
+  for (const id of ids) {
+    const slot = slotOf(id)
+    groups.set(slot, [...(groups.get(slot) ?? []), id])
+  }
+  return [...groups]
+}
+
+async function maintain(connection: Connection, slots: readonly number[], retention: Retention): Promise<{ partitions: number; rows: number }> {
+  await extendPartitions(connection)
+  const gone = await prune(connection, slots, retention)
+  await forgetWorkers(connection, workerMemory)
+  if (!connection.traits.vacuums) await connection.script('vacuum analyze legwork.job, legwork.lease, legwork.tally, legwork.key_holder, legwork.count')
+  return gone
+}

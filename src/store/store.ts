@@ -1,0 +1,76 @@
+import type { AttemptRecord, Ended, JobRecord } from './queries/find.ts'
+import type { Cancelled } from './queries/cancel.ts'
+import type { Claimed, ClaimRequest } from './queries/claim.ts'
+import type { Enqueued, NewJob } from './queries/enqueue.ts'
+import type { FeedEntry, FeedRow } from './queries/feed.ts'
+import type { Gap, QueueRow } from './queries/lanes.ts'
+import type { JobPage, ListOptions } from './queries/list.ts'
+import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
+import type { Redriven } from './queries/redrive.ts'
+import type { Rescue, RescueRequest } from './queries/rescue.ts'
+import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
+import type { Staged } from './queries/stage.ts'
+import type { Retention } from './queries/upkeep.ts'
+import type { Held, Look, WorkerInfo, WorkerRecord } from './queries/workers.ts'
+import type { Transaction } from './transaction/transaction.ts'
+
+/**
+ * Everything the engine asks of its database: one method per operation, each atomic. Fencing is the store's:
+ * what names (id, claim) of a job that another worker has taken changes nothing and is reported as lost.
+ */
+export interface Store {
+  readonly kind: 'pglite' | 'postgres'
+  /** No other process can reach this database. */
+  readonly exclusive: boolean
+
+  /** Applies missing migrations; returns their names. */
+  migrate(): Promise<readonly string[]>
+
+  enqueue(jobs: readonly NewJob[], tx?: Transaction): Promise<Enqueued[]>
+  claim(request: ClaimRequest): Promise<Claimed>
+  settle(scope: SettleScope, endings: readonly Ending[], returns: readonly Return[]): Promise<Settled>
+  appendFeed(slot: number, entries: readonly FeedEntry[]): Promise<ReadonlySet<string>>
+  stage(slot: number, limit: number): Promise<Staged>
+  nextDue(slot: number): Promise<number | undefined>
+  probeLanes(slot: number, gaps: readonly Gap[]): Promise<readonly LaneName[]>
+
+  registerWorker(info: WorkerInfo): Promise<number>
+  beatWorker(id: number, running: number, state: 'running' | 'stopping'): Promise<boolean>
+  endWorker(id: number): Promise<void>
+  lookAfter(slot: number, workerId: number, held: readonly Held[]): Promise<Look[]>
+  leasesOf(workerId: number): Promise<readonly { batch: number; slot: number; ids: string[] }[]>
+  rescue(request: RescueRequest): Promise<Rescue>
+  workers(limit: number): Promise<WorkerRecord[]>
+
+  find(id: string): Promise<JobRecord | undefined>
+  attempts(id: string): Promise<AttemptRecord[]>
+  readFeed(id: string, after: { claim: number; seq: string }, limit: number): Promise<FeedRow[]>
+  /** Those of the ids that have ended, and those that are nowhere. */
+  ended(ids: readonly string[]): Promise<{ ended: readonly Ended[]; missing: readonly string[] }>
+  list(options: ListOptions): Promise<JobPage>
+
+  cancel(id: string, reason: string): Promise<Cancelled>
+  /** Dead and cancelled jobs run again, scheduled ones run now; the rest is left alone and left out of the answer. */
+  redrive(ids: readonly string[]): Promise<Redriven>
+
+  queues(): Promise<QueueRow[]>
+  queueStatus(): Promise<QueueStatus[]>
+  ensureQueues(names: readonly string[]): Promise<void>
+  pauseQueue(name: string, reason: string | undefined): Promise<void>
+  resumeQueue(name: string): Promise<void>
+  define(rows: readonly DefinitionRow[]): Promise<void>
+
+  /** Frees keys whose next in line was missed, folds counters; cheap, often. */
+  sweep(slot: number): Promise<readonly LaneName[]>
+  /** Makes partitions, drops old history, vacuums where the server does not; seldom. */
+  maintain(retention: Retention): Promise<{ partitions: number; rows: number }>
+
+  notify(payload: string): Promise<void>
+  listen(onHint: (payload: string) => void, onGap: () => void): void
+  close(): Promise<void>
+}
+
+/** The slot of a job: the low 8 bits of its id. */
+export function slotOf(id: string): number {
+  return Number(BigInt(id) & 255n)
+}
