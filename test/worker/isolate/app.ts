@@ -20,12 +20,12 @@ const call = (job: string, onProgress: (value: unknown) => void = () => {}): Iso
 if (what === 'parent') {
   void isolation.run(
     call('parent', (pids) => {
-      process.send?.(pids as number[])
-      void isolation.run(call('busy', (pid) => process.send?.(pid as number)))
+      process.send?.(pids)
+      void isolation.run(call('busy', (pid) => process.send?.(pid)))
     }),
   )
 } else {
   await isolation.run(call('prints'))
   const outcome = await isolation.run(call('environment'))
-  console.log('environment:', 'output' in outcome && outcome.output)
+  process.stdout.write(`environment: ${JSON.stringify(outcome)}\n`)
 }

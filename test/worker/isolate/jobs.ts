@@ -8,11 +8,10 @@ import { Abort, RetryAfter, Snooze } from '../../../src/core/outcome.ts'
 
 const module = import.meta.url
 
-export const add = job(
-  'add',
-  { module, input: z.object({ at: z.coerce.date(), days: z.number() }) },
-  ({ input }) => ({ isDate: input.at instanceof Date, at: new Date(input.at.getTime() + input.days * 86_400_000) }),
-)
+export const add = job('add', { module, input: z.object({ at: z.coerce.date(), days: z.number() }) }, ({ input }) => ({
+  isDate: input.at instanceof Date,
+  at: new Date(input.at.getTime() + input.days * 86_400_000),
+}))
 
 export const where = job('where', { module }, () => ({ pid: process.pid, thread: threadId, main: isMainThread }))
 

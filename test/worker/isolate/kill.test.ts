@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { LegworkError } from '../../../src/core/errors.ts'
-import { callOf, exists, isolated, listening, modes } from './support.ts'
+import { callOf, isolated, listening, modes, runs } from './support.ts'
 
 describe.each(modes)('in a %s', (mode) => {
   test('an abort reaches the signal of the handler, with its reason', async () => {
@@ -11,7 +11,11 @@ describe.each(modes)('in a %s', (mode) => {
     controller.abort(new LegworkError('LW_JOB_CANCELLED', 'The job was cancelled by Ann.'))
     expect(await running).toMatchObject({
       ok: false,
-      error: { name: 'LegworkError', code: 'LW_JOB_CANCELLED', message: 'The job was cancelled by Ann. [LW_JOB_CANCELLED]' },
+      error: {
+        name: 'LegworkError',
+        code: 'LW_JOB_CANCELLED',
+        message: 'The job was cancelled by Ann. [LW_JOB_CANCELLED]',
+      },
     })
   })
 
@@ -26,7 +30,10 @@ describe.each(modes)('in a %s', (mode) => {
     expect(await running).toMatchObject({
       ok: false,
       killed: 'timeout-or-cancel',
-      error: { code: 'LW_JOB_TIMEOUT', message: expect.stringContaining(`within 100 ms of being told to, so its ${mode} was ended`) },
+      error: {
+        code: 'LW_JOB_TIMEOUT',
+        message: expect.stringContaining(`within 100 ms of being told to, so its ${mode} was ended`),
+      },
     })
     expect(performance.now() - start).toBeLessThan(1_500)
     expect(await isolation.run(callOf(mode, 'where'))).toMatchObject({ ok: true })
@@ -41,8 +48,13 @@ describe.each(modes)('in a %s', (mode) => {
     await heard.first
     const waiting = isolation.run(callOf(mode, 'count', { signal: second.signal }))
     second.abort()
-    expect(await waiting).toMatchObject({ killed: 'timeout-or-cancel', error: { message: expect.stringContaining('was not started') } })
-    expect(await isolation.run(callOf(mode, 'count', { signal: second.signal }))).toMatchObject({ killed: 'timeout-or-cancel' })
+    expect(await waiting).toMatchObject({
+      killed: 'timeout-or-cancel',
+      error: { message: expect.stringContaining('was not started') },
+    })
+    expect(await isolation.run(callOf(mode, 'count', { signal: second.signal }))).toMatchObject({
+      killed: 'timeout-or-cancel',
+    })
     first.abort()
     expect(await running).toMatchObject({ ok: false, error: { name: 'AbortError' } })
   })
@@ -106,11 +118,13 @@ test('a process that closes its channel is a crash', async () => {
 test.runIf(process.platform !== 'win32')('what a handler started ends with its process', async () => {
   const heard = listening()
   const controller = new AbortController()
-  const running = isolated().run(callOf('process', 'parent', { ...heard.handlers, signal: controller.signal, killAfter: 0 }))
+  const running = isolated().run(
+    callOf('process', 'parent', { ...heard.handlers, signal: controller.signal, killAfter: 0 }),
+  )
   const [pid, grandchild] = (await heard.first) as [number, number]
-  expect(exists(grandchild)).toBe(true)
+  expect(runs(grandchild)).toBe(true)
   controller.abort()
   await running
-  expect(exists(pid)).toBe(false)
-  await expect.poll(() => exists(grandchild)).toBe(false)
+  expect(runs(pid)).toBe(false)
+  await expect.poll(() => runs(grandchild)).toBe(false)
 })

@@ -16,7 +16,10 @@ describe.each(modes)('in a %s', (mode) => {
 
   test('input that does not fit the schema is refused with its path', async () => {
     const outcome = await isolated().run(callOf(mode, 'add', { input: { at: '2026-01-01', days: 'two' } }))
-    expect(outcome).toMatchObject({ ok: false, error: { code: 'LW_INPUT_INVALID', message: expect.stringContaining('$.days') } })
+    expect(outcome).toMatchObject({
+      ok: false,
+      error: { code: 'LW_INPUT_INVALID', message: expect.stringContaining('$.days') },
+    })
   })
 
   test('the context shows the facts of the job', async () => {
@@ -52,18 +55,30 @@ describe.each(modes)('in a %s', (mode) => {
     const isolation = isolated()
     expect(await isolation.run(callOf(mode, 'fails'))).toMatchObject({
       ok: false,
-      error: { name: 'Error', message: 'no such photo', code: 'ENOPHOTO', stack: expect.stringContaining('jobs.ts'), cause: { message: 'disk' } },
+      error: {
+        name: 'Error',
+        message: 'no such photo',
+        code: 'ENOPHOTO',
+        stack: expect.stringContaining('jobs.ts'),
+        cause: { message: 'disk' },
+      },
     })
     expect(await isolation.run(callOf(mode, 'gone'))).toMatchObject({
       ok: false,
       control: { kind: 'abort', error: { message: 'the user is gone' } },
     })
-    expect(await isolation.run(callOf(mode, 'later'))).toMatchObject({ ok: false, control: { kind: 'retry-after', delay: 30_000 } })
+    expect(await isolation.run(callOf(mode, 'later'))).toMatchObject({
+      ok: false,
+      control: { kind: 'retry-after', delay: 30_000 },
+    })
     expect(await isolation.run(callOf(mode, 'not-yet'))).toEqual({
       ok: false,
       control: { kind: 'snooze', delay: 600_000, reason: 'not there yet' },
     })
-    expect(await isolation.run(callOf(mode, 'unstorable'))).toMatchObject({ ok: false, error: { code: 'LW_VALUE_UNSTORABLE' } })
+    expect(await isolation.run(callOf(mode, 'unstorable'))).toMatchObject({
+      ok: false,
+      error: { code: 'LW_VALUE_UNSTORABLE' },
+    })
   })
 
   test('what cannot cross is refused by name', async () => {
@@ -81,7 +96,9 @@ describe.each(modes)('in a %s', (mode) => {
       ok: false,
       error: {
         code: 'LW_ISOLATE_MODULE',
-        message: expect.stringContaining('broken.ts of isolated job "add" cannot be loaded: cannot reach the licence server'),
+        message: expect.stringContaining(
+          'broken.ts of isolated job "add" cannot be loaded: cannot reach the licence server',
+        ),
         cause: { message: 'cannot reach the licence server', stack: expect.stringContaining('broken.ts') },
       },
     })
@@ -90,7 +107,10 @@ describe.each(modes)('in a %s', (mode) => {
       error: { code: 'LW_ISOLATE_MODULE', cause: { code: 'ERR_MODULE_NOT_FOUND' } },
     })
     expect(await isolation.run(callOf(mode, 'ad'))).toMatchObject({
-      error: { code: 'LW_ISOLATE_MODULE', message: expect.stringMatching(/does not export job "ad".*jobs among them: .*"add"/) },
+      error: {
+        code: 'LW_ISOLATE_MODULE',
+        message: expect.stringMatching(/does not export job "ad".*jobs among them: .*"add"/),
+      },
     })
     expect(await isolation.run(callOf(mode, 'contract'))).toMatchObject({
       error: { code: 'LW_ISOLATE_MODULE', message: expect.stringContaining('without a handler') },

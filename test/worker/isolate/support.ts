@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterEach } from 'vitest'
 import {
   createIsolation,
@@ -27,7 +28,17 @@ export function isolated(options: Partial<IsolationOptions> = {}): Isolation {
 /** A call of a job of jobs.ts. */
 export function callOf(mode: 'thread' | 'process', job: string, rest: Partial<IsolatedCall> = {}): IsolatedCall {
   const quiet = { onProgress: () => {}, onLog: () => {} }
-  return { mode, module: jobsModule, job, input: null, facts: {}, signal: new AbortController().signal, killAfter: 60_000, ...quiet, ...rest }
+  return {
+    mode,
+    module: jobsModule,
+    job,
+    input: null,
+    facts: {},
+    signal: new AbortController().signal,
+    killAfter: 60_000,
+    ...quiet,
+    ...rest,
+  }
 }
 
 export interface Listening {
@@ -58,11 +69,11 @@ export function listening(): Listening {
   return { progress, log, all, first, handlers: { onProgress, onLog } }
 }
 
-/** Whether a process exists. */
-export function exists(pid: number): boolean {
+/** Whether a process runs. One that has ended stays listed until its parent, for orphans the init process, takes note. */
+export function runs(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    return process.platform !== 'linux' || !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
   } catch {
     return false
   }
