@@ -5,7 +5,7 @@ import type { AnyJob, Handler } from '../../core/definition.ts'
 export type RunnableJob = AnyJob & { readonly handler: Handler }
 
 /**
- * Imports a module and finds the definition of a job among its exports, or one level deep in exported lists and objects.
+ * Imports a module and finds the definition of a job among its exports, also in exported lists and objects.
  * @throws LW_ISOLATE_MODULE when the module cannot be loaded, or does not export the job with a handler
  */
 export async function loadDefinition(module: string, name: string): Promise<RunnableJob> {

@@ -11,7 +11,7 @@ import { openEnvelope, type ToIsolated } from './protocol.ts'
 const tailLength = 8_192
 /** What V8 writes when it gives up; the signal or exit code that follows differs between platforms and situations. */
 const outOfMemory = /^(FATAL ERROR|# Fatal).*(out of memory|heap limit|\bOOM\b)/im
-/** After the exit, what the process wrote is on its way; a grandchild that holds the pipe open must not delay us for ever. */
+/** What a process wrote may arrive after its exit; a grandchild that holds the pipe open must not delay us for ever. */
 const drainTime = 250
 /** A process that closes its channel is normally exiting; one that is not is of no more use. */
 const exitTime = 500

@@ -11,7 +11,7 @@ export interface RunResult {
   readonly reusable: boolean
 }
 
-/** Runs one handler on a host that is free. Always settles once the signal has aborted: after `killAfter` and some slack at the latest. */
+/** Runs one handler on a free host. Once the signal aborts it settles within `killAfter` and some slack, whatever happens. */
 export function runOn(host: Host, call: IsolatedCall): Promise<RunResult> {
   const timers: NodeJS.Timeout[] = []
   const later = (ms: number, action: () => void): void => void timers.push(setTimeout(action, ms))
@@ -95,7 +95,7 @@ function outcomeOf(ending: Ending): IsolatedOutcome {
 
 function stopped(host: Host, call: IsolatedCall): IsolatedOutcome {
   const text = call.signal.aborted
-    ? `The handler of job "${call.job}" did not stop within ${call.killAfter} ms of being told to, so its ${host.what} was ended`
+    ? `The handler of job "${call.job}" did not stop within ${call.killAfter} ms, so its ${host.what} was ended`
     : `The ${host.what} of job "${call.job}" was ended because the engine closed`
   return { ok: false, killed: 'timeout-or-cancel', error: withReason(text, call) }
 }

@@ -32,7 +32,7 @@ describe.each(modes)('in a %s', (mode) => {
       killed: 'timeout-or-cancel',
       error: {
         code: 'LW_JOB_TIMEOUT',
-        message: expect.stringContaining(`within 100 ms of being told to, so its ${mode} was ended`),
+        message: expect.stringContaining(`within 100 ms, so its ${mode} was ended`),
       },
     })
     expect(performance.now() - start).toBeLessThan(1_500)

@@ -69,7 +69,7 @@ export function listening(): Listening {
   return { progress, log, all, first, handlers: { onProgress, onLog } }
 }
 
-/** Whether a process runs. One that has ended stays listed until its parent, for orphans the init process, takes note. */
+/** Whether a process runs. One that has ended stays listed until its parent (for orphans: init) takes note. */
 export function runs(pid: number): boolean {
   try {
     process.kill(pid, 0)
