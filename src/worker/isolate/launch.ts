@@ -41,7 +41,7 @@ export function processArguments(launch: Launch, own: readonly string[] = proces
   ]
 }
 
-/** The module whose `register()` teaches a thread TypeScript; on Node 20 the main thread's hooks do not reach threads. */
+/** The module whose `register()` teaches a thread TypeScript: on Node 20 a thread has no hooks of its parent. */
 export function threadLoader(launch: Launch): string | undefined {
   return launch.typescript ? resolveNear(launch.near, tsxForThreads) : undefined
 }

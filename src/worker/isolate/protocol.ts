@@ -2,7 +2,7 @@ import type { LogLevel } from '../../core/context.ts'
 import type { SerializedError } from '../../core/errors.ts'
 import type { Control } from '../../core/outcome.ts'
 
-/** What the handler's context shows about the job, as JSON. ISO text under a name ending in `At` becomes a Date again. */
+/** What the handler's context shows about the job, as JSON; ISO text under a name ending in `At` becomes a Date. */
 export type IsolatedFacts = Readonly<Record<string, unknown>>
 
 /** One line a handler logged. */

@@ -11,7 +11,7 @@ export interface RunResult {
   readonly reusable: boolean
 }
 
-/** Runs one handler on a free host. Once the signal aborts it settles within `killAfter` and some slack, whatever happens. */
+/** Runs one handler on a free host. Once the signal aborts it settles within `killAfter` and a little slack. */
 export function runOn(host: Host, call: IsolatedCall): Promise<RunResult> {
   const timers: NodeJS.Timeout[] = []
   const later = (ms: number, action: () => void): void => void timers.push(setTimeout(action, ms))
