@@ -3,11 +3,15 @@ import { type Handle, hasMethods, notOpen, rowsOf, type Transaction } from './sh
 /** What we use of a `sql` of postgres.js. */
 interface PostgresJsSql {
   unsafe(text: string, params: unknown[]): PromiseLike<unknown>
+  typed(value: unknown, type: number): unknown
 }
+
+/** PostgreSQL's type `unknown`: the server decides, as it does for the other drivers. */
+const unknownType = 705
 
 /** Any `sql` of postgres.js. */
 export function isPostgresJs(value: Handle): value is Handle & PostgresJsSql {
-  return typeof value === 'function' && hasMethods(value, 'unsafe', 'array')
+  return typeof value === 'function' && hasMethods(value, 'unsafe', 'typed')
 }
 
 /** The transaction behind the `sql` that `sql.begin` or `sql.savepoint` hands out. */
@@ -16,5 +20,7 @@ export function fromPostgresJs(sql: Handle & PostgresJsSql): Transaction {
   if (!hasMethods(sql, 'savepoint') && !hasMethods(sql, 'release')) {
     throw notOpen('the top-level sql of postgres.js', 'the sql that sql.begin(async (sql) => …) hands you')
   }
-  return { query: async (text, params) => rowsOf(await sql.unsafe(text, [...params])) }
+  // Left alone, postgres.js asks the server for the type and stringifies again what is JSON text already.
+  const asIs = (value: unknown): unknown => (typeof value === 'string' ? sql.typed(value, unknownType) : value)
+  return { query: async (text, params) => rowsOf(await sql.unsafe(text, params.map(asIs))) }
 }

@@ -6,8 +6,8 @@ export type Row = Record<string, unknown>
 /**
  * The open transaction of whichever library the caller uses, reduced to the one thing the engine needs.
  *
- * Ask only for text columns with one-word lower-case names: libraries parse other types each in their own way, and
- * their naming plug-ins rename `two_words`. Write JSON parameters as `$1::text::jsonb`, which every driver sends as is.
+ * Parameters are strings, numbers and null, and arrive as they are. Ask for columns with one-word lower-case names, and
+ * for text: naming plug-ins rename `two_words`, and every library parses the other types in its own way.
  */
 export interface Transaction {
   query(text: string, params: readonly unknown[]): Promise<Row[]>

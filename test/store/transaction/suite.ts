@@ -1,4 +1,11 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
+import {
+  type Enqueued,
+  enqueuedOf,
+  enqueuePayload,
+  enqueueStatement,
+  type NewJob,
+} from '../../../src/store/queries/enqueue.ts'
 import { type Transaction, transactionOf } from '../../../src/store/transaction/transaction.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 
@@ -28,7 +35,7 @@ export function describeTransactions(name: string, connect: Connect): void {
       const { database, library } = await open(connect)
       await library.transact('kept', async (tx) => {
         const [row] = await enqueue(transactionOf(tx), 'mail.send')
-        expect(row).toEqual({ ord: '1', id: expect.stringMatching(/^\d+$/), created: 'true' })
+        expect(row).toEqual({ id: expect.stringMatching(/^\d+$/), created: true })
         // The only connection of PGlite is busy with the transaction.
         if (database.kind === 'postgres') expect(await contents(database)).toEqual({ notes: [], jobs: [] })
       })
@@ -65,8 +72,9 @@ export function describeTransactions(name: string, connect: Connect): void {
       const { library } = await open(connect)
       await library.transact('kept', async (tx) => {
         const json = JSON.stringify({ a: "it's", b: 'what? $2 \\?' })
-        expect(await transactionOf(tx).query(everyKind, [json, 'text', 7, null])).toEqual([
+        expect(await transactionOf(tx).query(everyKind, [json, 'text', 7, null, json])).toEqual([
           {
+            direct: "it's",
             first: "it's",
             second: 'what? $2 \\?',
             has: 'true',
@@ -93,7 +101,7 @@ export function describeTransactions(name: string, connect: Connect): void {
 const everyKind = `
   select $1::text::jsonb ->> 'a' as first, /* ? $1 */ $1::text::jsonb ->> 'b' as second, -- ? $2
          ($1::text::jsonb ? 'a')::text as has, $2::text || $2::text as twice, ($3::int + 1)::text as number,
-         ($4::text is null)::text as missing, '?$1' as literal`
+         $5::jsonb ->> 'a' as direct, ($4::text is null)::text as missing, '?$1' as literal`
 
 async function open(connect: Connect): Promise<Context> {
   const database = await freshDatabase()
@@ -104,12 +112,23 @@ async function open(connect: Connect): Promise<Context> {
   return { database, library }
 }
 
-function enqueue(tx: Transaction, name: string): Promise<Record<string, unknown>[]> {
-  const jobs = JSON.stringify([{ name, input: { to: 'ada@example.org' } }])
-  return tx.query(
-    'select ord::text as ord, id::text as id, created::text as created from legwork.enqueue_many($1::text::jsonb)',
-    [jobs],
-  )
+/** What `enqueue` sends inside a transaction of the caller. */
+async function enqueue(tx: Transaction, name: string): Promise<Enqueued[]> {
+  const job: NewJob = {
+    name,
+    input: JSON.stringify({ to: 'ada@example.org' }),
+    queue: 'default',
+    priority: 0,
+    runAt: undefined,
+    delayMs: undefined,
+    key: undefined,
+    unique: undefined,
+    tags: [],
+    headers: null,
+    trace: undefined,
+    options: null,
+  }
+  return enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload([job])]))
 }
 
 async function contents(database: TestDatabase): Promise<{ notes: string[]; jobs: string[] }> {
