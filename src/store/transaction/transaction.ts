@@ -9,7 +9,7 @@ import { fromPrisma, isPrisma } from './prisma.ts'
 import { type Handle, hasMethods, rowsOf, type Transaction } from './shape.ts'
 import { fromTypeOrm, isTypeOrm } from './type-orm.ts'
 
-export type { Row, Transaction } from './shape.ts'
+export type { Transaction } from './shape.ts'
 
 type Recognise = (value: Handle) => Transaction | undefined
 
