@@ -54,8 +54,13 @@ interface Queryable {
   query(text: string, params: unknown[]): unknown
 }
 
+/** What can begin a transaction is a database rather than a transaction, and might run the statement outside of yours. */
 function isQueryable(value: Handle): value is Handle & Queryable {
-  return hasMethods(value, 'query')
+  return hasMethods(value, 'query') && !beginsTransactions(value)
+}
+
+function beginsTransactions(value: Handle): boolean {
+  return ['begin', 'transaction', 'tx'].some((name) => hasMethods(value, name))
 }
 
 function fromQueryable(handle: Queryable): Transaction {
@@ -74,5 +79,8 @@ function describe(value: unknown): string {
 
 function hint(value: unknown): string {
   if (value instanceof Promise) return 'It is a promise; await it first.'
+  if (isHandle(value) && hasMethods(value, 'query') && beginsTransactions(value)) {
+    return 'It can begin transactions and may be outside of one. If it is inside, pass { query: (text, params) => … } that calls it.'
+  }
   return 'Pass the open transaction of pg, postgres.js, PGlite, Drizzle, Kysely, Prisma, Knex or TypeORM, or an object with query(text, params) that runs inside yours.'
 }

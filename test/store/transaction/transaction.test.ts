@@ -37,6 +37,8 @@ describe('transactionOf', () => {
     ['an object of Date', new Date(0)],
     ['an object', Object.create(null)],
     ['function begin', function begin() {}],
+    ['It can begin transactions', { query: async () => [], transaction: async () => {} }],
+    ['It can begin transactions', Object.assign(() => [], { query: async () => [], begin: async () => {} })],
     ['It is a promise; await it first.', Promise.resolve()],
   ])('refuses what it does not know: %s', (text, value) => {
     expect(() => transactionOf(value)).toThrow(
