@@ -10,11 +10,10 @@ export default class TallyReporter {
 }
 
 function count(module, tally) {
-  const before = tally.failed
   for (const test of module.children.allTests()) {
     const { state } = test.result()
     tally[state === 'passed' || state === 'failed' ? state : 'skipped'] += 1
   }
-  // A file that cannot be loaded, or whose hooks fail, has no failed test that would show it.
-  if (tally.failed === before && !module.ok()) tally.failed += 1
+  // A file that cannot be loaded, or a hook that fails, belongs to no test.
+  for (const suite of [module, ...module.children.allSuites()]) tally.failed += suite.errors().length
 }

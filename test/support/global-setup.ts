@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import type pg from 'pg'
@@ -10,6 +9,7 @@ import { adoptPglite } from '../../src/store/pglite.ts'
 import { connectPostgres } from '../../src/store/postgres.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
 import { databaseUrl, withConnection } from './postgres.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 import type { World } from './world.ts'
 
 /** Prepares one database per run that every test of the project copies. Returns what undoes it. */
@@ -21,9 +21,8 @@ export default async function prepareWorld(project: TestProject): Promise<() => 
 const small = ['--wal-segsize=1', '-c', 'shared_buffers=16MB']
 
 async function preparePglite(project: TestProject): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(join(tmpdir(), 'legwork-pglite-'))
-  const teardown = (): Promise<void> => rm(folder, { recursive: true, force: true })
-  const dumps = { migrated: join(folder, 'migrated.tar'), empty: join(folder, 'empty.tar') }
+  const folder = await temporaryFolder('pglite')
+  const dumps = { migrated: join(folder.path, 'migrated.tar'), empty: join(folder.path, 'empty.tar') }
   try {
     const database = await PGlite.create({ initDbStartParams: small })
     await dump(database, dumps.empty)
@@ -31,11 +30,11 @@ async function preparePglite(project: TestProject): Promise<() => Promise<void>>
     await dump(database, dumps.migrated)
     await database.close()
   } catch (error) {
-    await teardown()
+    await folder.remove()
     throw error
   }
   provide(project, { kind: 'pglite', ...dumps })
-  return teardown
+  return folder.remove
 }
 
 async function dump(database: PGlite, file: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { databaseUrl, withConnection } from './postgres.ts'
@@ -9,12 +10,9 @@ export interface PostgresDatabase {
   dispose(): Promise<void>
 }
 
-let copies = 0
-
-/** Copies a database on the server: about 20 ms without fsync. */
+/** Copies a database on the server: about 12 ms in memory-backed storage. */
 export async function copyPostgres(server: string, template: string, owner: string): Promise<PostgresDatabase> {
-  // Its own process id keeps parallel workers apart, the template's name keeps parallel runs on one server apart.
-  const name = `${template}_${process.pid}_${++copies}`
+  const name = `${template}_${randomBytes(6).toString('hex')}`
   await withConnection(server, (client) =>
     client.query(`create database ${name} template ${template} strategy file_copy`),
   )

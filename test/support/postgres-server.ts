@@ -1,7 +1,8 @@
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, mkdtemp, open, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chown, mkdtemp, open, readFile, rm, statfs, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -14,30 +15,55 @@ const run = promisify(execFile)
 
 // Postgres refuses to run as root. This user exists on every Unix and owns nothing.
 const asRoot = process.getuid?.() === 0
-const nobody = asRoot ? { uid: 65534, gid: 65534 } : {}
+const nobody = { uid: 65534, gid: 65534 }
+const user = asRoot ? nobody : {}
 
-const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=200', 'unix_socket_directories=']
+const settings = [
+  'fsync=off',
+  'full_page_writes=off',
+  'max_wal_size=256MB',
+  'max_connections=200',
+  'unix_socket_directories=',
+]
 
 // The server ends and its folder goes when this end of the pipe is closed, so even a `kill -9` of the tests leaves nothing.
-const guard = '"$@" </dev/null & server=$!; cat >/dev/null; kill -INT $server; wait $server; rm -rf "$FOLDER"'
+const guard = '"$@" </dev/null & server=$!; cat >/dev/null; kill -INT $server; wait $server; rm -rf "$BINARIES" "$DATA"'
 
 export interface PostgresServer {
   readonly url: string
   stop(): Promise<void>
 }
 
-/** Starts a PostgreSQL of its own, on a free loopback port and in a temporary folder. */
+interface Folders {
+  /** Not in memory: that is often mounted so that nothing there can be executed. */
+  readonly binaries: string
+  readonly data: string
+}
+
+/** Starts a PostgreSQL of its own, on a free loopback port and in temporary folders. */
 export async function startPostgres(): Promise<PostgresServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'legwork-postgres-'))
+  const folders = { binaries: await makeFolder(tmpdir()), data: await makeFolder(await placeForData()) }
   try {
-    await copyBinaries(folder)
+    await copyBinaries(folders.binaries)
     const password = randomUUID()
-    await initialise(folder, password)
-    return await serve(folder, password)
+    await initialise(folders, password)
+    return await serve(folders, password)
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
+    await removeAll(folders)
     throw error
   }
+}
+
+async function makeFolder(parent: string): Promise<string> {
+  const folder = await mkdtemp(join(parent, 'legwork-postgres-'))
+  if (asRoot) await chown(folder, nobody.uid, nobody.gid)
+  return folder
+}
+
+// Measured: `create database` takes 12 ms in memory-backed storage, 20 to 100 ms on a disk even without fsync.
+async function placeForData(): Promise<string> {
+  const { bavail, bsize } = await statfs('/dev/shm').catch(() => ({ bavail: 0, bsize: 0 }))
+  return bavail * bsize > 2 ** 31 ? '/dev/shm' : tmpdir()
 }
 
 // A copy, because the user it runs as may not be allowed to look into the folder of the repository.
@@ -45,7 +71,6 @@ async function copyBinaries(folder: string): Promise<void> {
   const native = join(dirname(await findBinary()), '..')
   await run('cp', ['-R', native, join(folder, 'native')])
   await completeSymlinks(folder)
-  await chmod(folder, 0o700)
   if (asRoot) await run('chown', ['-R', `${nobody.uid}:${nobody.gid}`, folder])
 }
 
@@ -69,37 +94,56 @@ async function completeSymlinks(folder: string): Promise<void> {
   }
 }
 
-async function initialise(folder: string, password: string): Promise<void> {
-  const passwordFile = join(folder, 'password')
-  await writeFile(passwordFile, password, { mode: 0o644 })
+async function initialise({ binaries, data }: Folders, password: string): Promise<void> {
+  const passwordFile = join(data, 'password')
+  await writeFile(passwordFile, password)
+  if (asRoot) await chown(passwordFile, nobody.uid, nobody.gid)
   const flags = ['--username=legwork', '--auth=password', '--encoding=UTF8', '--locale=C', '--no-sync']
-  const places = [`--pgdata=${join(folder, 'data')}`, `--pwfile=${passwordFile}`]
-  await run(join(folder, 'native/bin/initdb'), [...flags, ...places], { ...nobody, cwd: folder })
+  const places = [`--pgdata=${join(data, 'cluster')}`, `--pwfile=${passwordFile}`]
+  await run(join(binaries, 'native/bin/initdb'), [...flags, ...places], { ...user, cwd: data })
 }
 
-async function serve(folder: string, password: string): Promise<PostgresServer> {
+async function serve(folders: Folders, password: string): Promise<PostgresServer> {
   const port = await freePort()
-  const log = await open(join(folder, 'log'), 'w')
-  const options = settings.flatMap((setting) => ['-c', setting])
-  const command = [join(folder, 'native/bin/postgres'), '-D', join(folder, 'data'), '-h', '127.0.0.1', '-p', `${port}`]
-  const child = spawn('sh', ['-c', guard, 'sh', ...command, ...options], {
-    ...nobody,
-    cwd: folder,
-    env: { ...process.env, FOLDER: folder },
-    stdio: ['pipe', log.fd, log.fd],
-    // Ctrl-C in the terminal must reach the tests first, which still need the server to clean up.
-    detached: true,
-  })
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  await log.close()
-  const stop = (): Promise<void> => (child.stdin?.end(), ended)
+  const log = join(folders.data, 'log')
+  const child = await spawnGuarded(folders, port, log)
+  const ended = once(child, 'close')
+  const stop = async (): Promise<void> => {
+    child.stdin?.end()
+    await ended
+  }
   const url = `postgres://legwork:${password}@127.0.0.1:${port}/postgres`
   try {
-    await untilReady(url, join(folder, 'log'))
+    await untilReady(url, log)
     return { url, stop }
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+async function spawnGuarded({ binaries, data }: Folders, port: number, log: string): Promise<ChildProcess> {
+  const server = [
+    join(binaries, 'native/bin/postgres'),
+    '-D',
+    join(data, 'cluster'),
+    '-h',
+    '127.0.0.1',
+    '-p',
+    `${port}`,
+  ]
+  const output = await open(log, 'w')
+  try {
+    return spawn('sh', ['-c', guard, 'sh', ...server, ...settings.flatMap((setting) => ['-c', setting])], {
+      ...user,
+      cwd: data,
+      env: { ...process.env, BINARIES: binaries, DATA: data },
+      stdio: ['pipe', output.fd, output.fd],
+      // Ctrl-C in the terminal must reach the tests first, which still need the server to clean up.
+      detached: true,
+    })
+  } finally {
+    await output.close()
   }
 }
 
@@ -132,4 +176,8 @@ function freePort(): Promise<number> {
       )
     })
   })
+}
+
+async function removeAll(folders: Folders): Promise<void> {
+  for (const folder of Object.values(folders)) await rm(folder, { recursive: true, force: true })
 }
