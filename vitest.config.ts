@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-// Tests that touch no database would only repeat themselves on the second one. A test of a library that works with
-// one kind of database only says so in its file name.
-const withoutDatabase = ['test/core/**/*.test.ts', 'test/client/**/*.test.ts', 'test/package/**/*.test.ts']
+// Tests that touch no database would only repeat themselves on the second one. Elsewhere a file says so in its name:
+// *.pure.test.ts needs no database, *.pg.test.ts and *.pglite.test.ts work with that kind only.
+const withoutDatabase = ['core', 'client', 'package'].map((folder) => `test/${folder}/**/*.test.ts`)
+withoutDatabase.push('test/**/*.pure.test.ts')
 
 const onDatabase = {
   include: ['test/**/*.test.ts'],

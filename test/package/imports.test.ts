@@ -97,7 +97,10 @@ function isExternal(target: string): boolean {
 }
 
 function partOf(file: string): string {
-  return file.split('/')[0]!.replace(/\.tsx?$/, '')
+  const [part, ...inside] = file.split('/')
+  // Files directly under src/ put the parts together; all of them count as the engine, except the way out.
+  if (inside.length === 0) return file === 'index.ts' ? 'index' : 'engine'
+  return part!
 }
 
 function packageOf(target: string): string {
