@@ -45,7 +45,7 @@ async function smoke() {
     writeFileSync(join(project, 'requires.cjs'), `const { job, legwork } = require('legwork')\n${body}`)
     // Without DATABASE_URL it has to bring its own database.
     for (const file of ['imports.mjs', 'requires.cjs'])
-      await must(process.execPath, [file], { cwd: project, env: { DATABASE_URL: '' } })
+      await must(process.execPath, [file], { cwd: project, env: { DATABASE_URL: undefined } })
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
