@@ -1,13 +1,10 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import {
-  type Enqueued,
-  enqueuedOf,
-  enqueuePayload,
-  enqueueStatement,
-  type NewJob,
-} from '../../../src/store/queries/enqueue.ts'
-import { type Transaction, transactionOf } from '../../../src/store/transaction/transaction.ts'
+import { z } from 'zod'
+import { job, type JobRef, type Legwork, legwork } from '../../../src/index.ts'
+import { transactionOf } from '../../../src/store/transaction/transaction.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+
+const sendMail = job('mail.send', { input: z.object({ to: z.string() }) }, ({ input }) => `sent to ${input.to}`)
 
 /** One library, connected to the database of one test, as its users hold it. */
 export interface Library {
@@ -26,16 +23,16 @@ type Connect = (database: TestDatabase) => Promise<Library> | Library
 interface Context {
   readonly database: TestDatabase
   readonly library: Library
+  readonly lw: Legwork
 }
 
 /** What holds for the transactions of every library. */
 export function describeTransactions(name: string, connect: Connect): void {
   describe(`transactions of ${name}`, () => {
-    test('commit makes the job, together with the other writes', async () => {
-      const { database, library } = await open(connect)
+    test('commit makes the job', async () => {
+      const { database, library, lw } = await open(connect)
       await library.transact('kept', async (tx) => {
-        const [row] = await enqueue(transactionOf(tx), 'mail.send')
-        expect(row).toEqual({ id: expect.stringMatching(/^\d+$/), created: true })
+        await lw.enqueue(sendMail, { to: 'ada@example.org' }, { tx })
         // The only connection of PGlite is busy with the transaction.
         if (database.kind === 'postgres') expect(await contents(database)).toEqual({ notes: [], jobs: [] })
       })
@@ -43,14 +40,29 @@ export function describeTransactions(name: string, connect: Connect): void {
     })
 
     test('rollback leaves none', async () => {
-      const { database, library } = await open(connect)
+      const { database, library, lw } = await open(connect)
       const reason = new Error('the order is no good')
       const transaction = library.transact('lost', async (tx) => {
-        await enqueue(transactionOf(tx), 'mail.send')
+        await lw.enqueue(sendMail, { to: 'ada@example.org' }, { tx })
         throw reason
       })
       await expect(transaction).rejects.toBe(reason)
       expect(await contents(database)).toEqual({ notes: [], jobs: [] })
+    })
+
+    test('the job runs after the commit', async () => {
+      const { library, lw } = await open(connect)
+      const refs: JobRef<string>[] = []
+      await lw.work({ stopOnSignal: false })
+      await library.transact('kept', async (tx) => {
+        refs.push(
+          ...(await lw.enqueueMany(sendMail, [{ to: 'ada@example.org' }, { to: "o'hara?@example.org" }], { tx })),
+        )
+      })
+      expect(await Promise.all(refs.map((ref) => ref.result()))).toEqual([
+        'sent to ada@example.org',
+        "sent to o'hara?@example.org",
+      ])
     })
 
     test('an error of the database comes out as the library gives it', async () => {
@@ -88,12 +100,15 @@ export function describeTransactions(name: string, connect: Connect): void {
     })
 
     test('a handle outside a transaction is refused', async () => {
-      const { library } = await open(connect)
+      const { database, library, lw } = await open(connect)
       for (const [given, handle] of Object.entries(library.closed)) {
-        expect(() => transactionOf(handle())).toThrow(
-          expect.objectContaining({ code: 'LW_TX_NOT_OPEN', message: expect.stringContaining(`is ${given}`) }),
-        )
+        const enqueued = lw.enqueue(sendMail, { to: 'ada@example.org' }, { tx: handle() })
+        await expect(enqueued).rejects.toMatchObject({
+          code: 'LW_TX_NOT_OPEN',
+          message: expect.stringContaining(`is ${given}`),
+        })
       }
+      expect(await contents(database)).toEqual({ notes: [], jobs: [] })
     })
   })
 }
@@ -109,32 +124,18 @@ async function open(connect: Connect): Promise<Context> {
   await database.query('create table public.note (id int generated always as identity primary key, body text not null)')
   const library = await connect(database)
   onTestFinished(() => library.close())
-  return { database, library }
-}
-
-/** What `enqueue` sends inside a transaction of the caller. */
-async function enqueue(tx: Transaction, name: string): Promise<Enqueued[]> {
-  const job: NewJob = {
-    name,
-    input: JSON.stringify({ to: 'ada@example.org' }),
-    queue: 'default',
-    priority: 0,
-    runAt: undefined,
-    delayMs: undefined,
-    key: undefined,
-    unique: undefined,
-    tags: [],
-    headers: null,
-    trace: undefined,
-    options: null,
-  }
-  return enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload([job])]))
+  const lw = await legwork({
+    jobs: [sendMail],
+    database: database.kind === 'pglite' ? { pglite: database.pglite } : database.url,
+  })
+  onTestFinished(() => lw.close())
+  return { database, library, lw }
 }
 
 async function contents(database: TestDatabase): Promise<{ notes: string[]; jobs: string[] }> {
   const notes = await database.query<{ body: string }>('select body from note order by id')
   const jobs = await database.query<{ name: string }>('select name from legwork.job order by id')
-  return { notes: notes.map((note) => note.body), jobs: jobs.map((job) => job.name) }
+  return { notes: notes.map(({ body }) => body), jobs: jobs.map(({ name }) => name) }
 }
 
 /** The messages of an error and its causes: some libraries wrap what the driver threw. */
