@@ -212,7 +212,7 @@ create view legwork.jobs as
   select j.id, j.slot, j.name, q.name as queue, j.priority,
          case j.state when 1 then 'scheduled' when 2 then 'blocked' when 4 then 'waiting' when 5 then 'compensating'
               else case when j.worker_id is null then 'ready' else 'running' end end as state,
-         j.attempt, j.crashes, j.key, j.unique_key, j.tags, j.headers, j.trace, j.input, j.progress,
+         j.attempt, j.crashes, j.claim, j.key, j.unique_key, j.tags, j.headers, j.trace, j.input, j.progress,
          null::jsonb as output, null::jsonb as error, j.cancel_reason as reason, j.worker_id,
          j.created_at, j.run_at, j.claimed_at as started_at, null::timestamptz as finished_at
     from legwork.job j join legwork.queue q on q.id = j.queue_id
@@ -220,7 +220,7 @@ create view legwork.jobs as
   select f.id, f.slot, f.name, q.name, f.priority,
          case f.state when 10 then 'completed' when 11 then 'dead' when 12 then 'cancelled'
               when 13 then 'compensated' else 'compensation_failed' end,
-         f.attempt, f.crashes, f.key, f.unique_key, f.tags, f.headers, f.trace, f.input, f.progress,
+         f.attempt, f.crashes, f.claim, f.key, f.unique_key, f.tags, f.headers, f.trace, f.input, f.progress,
          f.output, f.error, f.reason, f.worker_id,
          f.created_at, f.run_at, f.started_at, f.finished_at
     from legwork.finished f join legwork.queue q on q.id = f.queue_id;
@@ -232,12 +232,14 @@ create function legwork.enqueue_many(jobs jsonb, depth int default 0)
   returns table (ord int, id bigint, created boolean) language plpgsql as $$
 #variable_conflict use_column
 declare
-  r record;
-  taken bigint;
+  total int := jsonb_array_length(jobs);
+  seqs  bigint[];
+  n     int;
 begin
   -- The transaction must have its id before the first seq is drawn: workers decide by it
   -- whether a row may still appear below the place they have scanned to.
   perform pg_current_xact_id();
+  seqs := array(select nextval('legwork.job_seq') from generate_series(1, total));
 
   insert into legwork.queue (name)
     select distinct coalesce(j->>'queue', d.queue, 'default')
@@ -245,47 +247,61 @@ begin
      where not exists (select from legwork.queue q where q.name = coalesce(j->>'queue', d.queue, 'default'))
     on conflict do nothing;
 
-  for r in
-    with given as materialized (
-      -- drawn above the sort, so that the order of the call is the order of the queue
-      select nextval('legwork.job_seq') as seq, x.*
+  with added as (
+    insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, unique_key, trace, input, headers, options, tags)
+      select slot, (seq << 8) | slot, queue_id, priority, seq, case when run_at > legwork.now() then 1 else 3 end, j->>'name', run_at,
+             j->>'key', j->>'unique', j->>'trace', j->'input', j->'headers', j->'options',
+             case when j ? 'tags' then array(select jsonb_array_elements_text(j->'tags')) end
         from (
-          select e.ord::int as ord, q.id as queue_id, q.slot, j, j->>'name' as name, j->>'unique' as unique_key,
-                 coalesce((j->>'priority')::smallint, d.priority, 0) as priority,
+          select j, seqs[e.ord] as seq, q.id as queue_id, q.slot, coalesce((j->>'priority')::smallint, d.priority, 0) as priority,
                  coalesce((j->>'runAt')::timestamptz, legwork.now() + (j->>'delayMs')::float8 * interval '1 millisecond') as run_at
             from jsonb_array_elements(jobs) with ordinality e(j, ord)
             left join legwork.definition d on d.name = j->>'name'
             join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
-           order by e.ord
-        ) x
-    ), added as (
-      insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, unique_key, trace, input, headers, options, tags)
-        select slot, (seq << 8) | slot, queue_id, priority, seq, case when run_at > legwork.now() then 1 else 3 end,
-               name, run_at, j->>'key', unique_key, j->>'trace', j->'input', j->'headers', j->'options',
-               case when j ? 'tags' then array(select jsonb_array_elements_text(j->'tags')) end
-          from given
-        on conflict (slot, name, unique_key) where unique_key is not null do nothing
-        returning job.id, job.queue_id, job.name, job.state
-    ), counted as (
-      insert into legwork.tally (queue_id, name, state, n)
-        select queue_id, name, state, count(*) from added group by 1, 2, 3
-    )
-    select given.ord, given.slot, given.name, given.unique_key, added.id
-      from given left join added on added.id = (given.seq << 8) | given.slot
+        ) given
+      on conflict (slot, name, unique_key) where unique_key is not null do nothing
+      returning job.queue_id, job.name, job.state
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, state, count(*) from added group by 1, 2, 3 returning n
+  )
+  select coalesce(sum(c.n), 0) into n from counted c;
+
+  return query
+    select e.ord::int, (seqs[e.ord] << 8) | q.slot, true
+      from jsonb_array_elements(jobs) with ordinality e(j, ord)
+      left join legwork.definition d on d.name = j->>'name'
+      join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
+     where n = total or exists (select from legwork.job mine where mine.slot = q.slot and mine.id = (seqs[e.ord] << 8) | q.slot);
+
+  if n < total then
+    return query select * from legwork.enqueued_before(jobs, seqs, depth);
+  end if;
+end $$;
+
+-- The rest of enqueue_many: those whose unique key was taken get the id of the job that holds it.
+create function legwork.enqueued_before(jobs jsonb, seqs bigint[], depth int)
+  returns table (ord int, id bigint, created boolean) language plpgsql as $$
+#variable_conflict use_column
+declare
+  r record;
+begin
+  for r in
+    select e.ord::int as ord, e.j, q.slot,
+           (select h.id from legwork.job h where h.slot = q.slot and h.name = j->>'name' and h.unique_key = j->>'unique') as holder
+      from jsonb_array_elements(jobs) with ordinality e(j, ord)
+      left join legwork.definition d on d.name = j->>'name'
+      join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
+     where not exists (select from legwork.job mine where mine.slot = q.slot and mine.id = (seqs[e.ord] << 8) | q.slot)
   loop
-    ord := r.ord; id := r.id; created := r.id is not null;
-    if not created then
-      select j.id into taken from legwork.job j where j.slot = r.slot and j.name = r.name and j.unique_key = r.unique_key;
-      id := taken;
-    end if;
+    ord := r.ord; id := r.holder; created := false;
     if id is null then
       -- The job that was in the way has finished since: its place is free, so add ours.
       if depth > 20 then
-        raise exception 'legwork: jobs named % with unique key % keep finishing while they are looked up', r.name, r.unique_key
+        raise exception 'legwork: jobs named % with unique key % keep finishing while they are looked up', r.j->>'name', r.j->>'unique'
           using errcode = 'serialization_failure';
       end if;
-      select m.id, m.created into id, created
-        from legwork.enqueue_many(jsonb_build_array(jobs->(r.ord - 1)), depth + 1) m;
+      select m.id, m.created into id, created from legwork.enqueue_many(jsonb_build_array(r.j), depth + 1) m;
     end if;
     return next;
   end loop;

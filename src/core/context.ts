@@ -43,6 +43,8 @@ export interface JobContext<Input = unknown> extends JobFacts {
    * Tells whoever watches how far the work is: a percentage from 0 to 100 with an optional message, or any JSON.
    * Cheap to call often: updates are grouped and the latest wins.
    */
-  progress(percent: number, message?: string): void
-  progress(value: Json): void
+  readonly progress: {
+    (percent: number, message?: string): void
+    (value: Json): void
+  }
 }

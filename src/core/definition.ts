@@ -43,7 +43,7 @@ export interface JobOptions<I extends Schema | undefined, O extends Schema | und
 }
 
 /** Runs one attempt; what it returns is the job's output. */
-// eslint-disable-next-line typescript/no-explicit-any -- bivariant on purpose: lists of definitions hold handlers of every input type
+// oxlint-disable-next-line typescript/no-explicit-any -- bivariant on purpose: lists of definitions hold handlers of every input type
 export type Handler<P = any, R = unknown> = (context: JobContext<P>) => Promise<R> | R
 
 /**
@@ -72,8 +72,12 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
 }
 
 /** A definition of any type, for lists. */
-// eslint-disable-next-line typescript/no-explicit-any -- the one place where the types of different jobs meet
+// oxlint-disable-next-line typescript/no-explicit-any -- the one place where the types of different jobs meet
 export type AnyJob = JobDefinition<any, any, any, any>
+
+/** A definition of which only the caller's side matters: what goes in and what comes out. */
+// oxlint-disable-next-line typescript/no-explicit-any -- what lies between is the handler's business
+export type Contract<In, Result> = JobDefinition<In, any, any, Result>
 
 /**
  * Defines a job. Registers nothing: pass the definition to `legwork({ jobs })` and to `enqueue`.

@@ -11,7 +11,7 @@ import { probeLanes, queues } from './queries/lanes.ts'
 import { list } from './queries/list.ts'
 import { define, ensureQueues, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
-import { rescue } from './queries/rescue.ts'
+import { rescue, returnStrays } from './queries/rescue.ts'
 import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
 import { nextDue, stage } from './queries/stage.ts'
 import { extendPartitions, foldCounters, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
@@ -30,7 +30,7 @@ export function createStore(connection: Connection): Store {
     exclusive: connection.traits.exclusive,
     migrate: () => migrate(connection),
 
-    enqueue: (jobs, tx) => (tx ? enqueueIn(tx, jobs) : enqueue(connection, jobs)),
+    enqueue: (jobs, tx) => (tx ? enqueueIn(tx, jobs) : enqueueHere(connection, jobs)),
     claim: (request) => claim(connection, request),
     settle: (scope, endings, returns) => settle(connection, scope, endings, returns),
     appendFeed: (slot, entries) => appendFeed(connection, slot, entries),
@@ -43,6 +43,7 @@ export function createStore(connection: Connection): Store {
     endWorker: (id) => endWorker(connection, id),
     lookAfter: (slot, workerId, held) => lookAfter(connection, slot, workerId, held),
     leasesOf: (workerId) => leasesOf(connection, workerId),
+    returnStrays: (workerId, batches) => returnStrays(connection, workerId, batches),
     rescue: (request) => connection.transaction((tx) => rescue(tx, request)),
     workers: (limit) => listWorkers(connection, limit),
 
@@ -74,8 +75,22 @@ export function createStore(connection: Connection): Store {
   }
 }
 
-async function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  return enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(jobs)]))
+/** A statement's parameter must stay far below the 256 MB a jsonb may have. */
+const largestEnqueue = 10_000
+
+function enqueueHere(connection: Connection, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  if (jobs.length <= largestEnqueue) return enqueue(connection, jobs)
+  return connection.transaction((tx) => inChunks(jobs, (chunk) => enqueue(tx, chunk)))
+}
+
+function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  return inChunks(jobs, async (chunk) => enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])))
+}
+
+async function inChunks(jobs: readonly NewJob[], add: (chunk: readonly NewJob[]) => Promise<Enqueued[]>): Promise<Enqueued[]> {
+  const all: Enqueued[] = []
+  for (let at = 0; at < jobs.length; at += largestEnqueue) all.push(...(await add(jobs.slice(at, at + largestEnqueue))))
+  return all
 }
 
 /** Both kinds of outcome. Only keyed endings need a transaction around several statements. */

@@ -39,6 +39,8 @@ export interface Store {
   endWorker(id: number): Promise<void>
   lookAfter(slot: number, workerId: number, held: readonly Held[]): Promise<Look[]>
   leasesOf(workerId: number): Promise<readonly { batch: number; slot: number; ids: string[] }[]>
+  /** Gives back the jobs of claims whose answer this worker never got. */
+  returnStrays(workerId: number, batches: readonly number[]): Promise<readonly LaneName[]>
   rescue(request: RescueRequest): Promise<Rescue>
   workers(limit: number): Promise<WorkerRecord[]>
 

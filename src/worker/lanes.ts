@@ -7,31 +7,42 @@ interface LaneState {
   readonly queueId: number
   readonly priority: number
   readonly floor: Floor
-  /** Whether something may wait here: set by hints, polls and full claims, cleared by a scan that came back short. */
+  /** Something may wait here: set by hints, polls and full claims, cleared when a scan comes back short. */
   hot: boolean
+  /** The last scan came back short, and rows may have appeared below its start: look again from the final floor. */
+  again: boolean
+  /** When a re-scan is next worth its price, on the scale of `performance.now()`. */
+  rescanAt: number
 }
 
 /** Priorities of jobs are from -100 to 100; the probes look between and around the known ones. */
-const below = -32_768
-const above = 32_767
+const lowest = -32_768
+const highest = 32_767
+
+/**
+ * With a transaction held open, re-scans walk over dead entries. They may take a twentieth of the time, and one that
+ * costs next to nothing may always be repeated.
+ */
+const rescanShare = 20
+const cheapRescan = 5
+const rescanEvery = 100
 
 /** Everything a worker knows about where its jobs wait: the lanes (queue, priority) of one slot. */
 export class Lanes {
   readonly slot: number
-  readonly #queues = new Map<number, LaneState[]>()
+  readonly #lanes = new Map<number, LaneState[]>()
+  #served: readonly number[] = []
   #turn = 0
 
   constructor(slot: number) {
     this.slot = slot
   }
 
-  /** Which queues to serve now; a queue that left (paused) keeps its floors for when it comes back. */
+  /** Which queues to serve from now on; one that leaves (paused) keeps its floors for when it comes back. */
   serve(queues: readonly QueueRow[]): void {
-    const served = new Set(queues.map((queue) => queue.id))
-    for (const id of served) this.#lane(id, 0)
-    this.#served = served
+    this.#served = queues.map((queue) => queue.id)
+    for (const id of this.#served) this.#lane(id, 0)
   }
-  #served: ReadonlySet<number> = new Set()
 
   /** Notes that jobs may wait in a lane. */
   heat({ queueId, priority }: LaneName): void {
@@ -47,39 +58,42 @@ export class Lanes {
   }
 
   /**
-   * The lanes to claim from, queues in turn so that each goes first as often as the others, priorities in order.
+   * The lanes to claim from: queues in turn, so that each goes first as often as the others, then by priority.
    * @param room how many more jobs of a queue fit
    */
-  plan(room: (queueId: number) => number, from: 'scan' | 'final'): Lane[] {
-    const ids = [...this.#served]
-    const start = ids.length > 0 ? this.#turn++ % ids.length : 0
-    const order = [...ids.slice(start), ...ids.slice(0, start)]
+  plan(room: (queueId: number) => number): Lane[] {
+    const start = this.#served.length > 0 ? this.#turn++ % this.#served.length : 0
+    const order = [...this.#served.slice(start), ...this.#served.slice(0, start)]
+    const now = performance.now()
     return order.flatMap((queueId) => {
       const max = room(queueId)
-      if (max <= 0) return []
-      const lanes = (this.#queues.get(queueId) ?? []).filter((lane) => lane.hot)
-      return lanes.map((lane) => ({ queueId, priority: lane.priority, floor: lane.floor[from], max }))
+      const lanes = max > 0 ? (this.#lanes.get(queueId) ?? []).filter((lane) => lane.hot) : []
+      return lanes.map((lane) => ({ queueId, priority: lane.priority, floor: startOf(lane, now), max }))
     })
   }
 
-  /** Learns from a claim: floors rise, and lanes that gave less than was asked are cold until the next hint. */
-  learn(asked: readonly Lane[], claimed: Claimed, limit: number): void {
+  /** Learns from a claim: floors rise; a lane that gave less than was asked is looked at once more, then cold. */
+  learn(asked: readonly Lane[], claimed: Claimed, limit: number, ms: number): void {
     const counts = new Map<LaneState, number>()
     for (const job of claimed.jobs) this.#note(job, counts)
     const full = claimed.jobs.length + claimed.parked >= limit
-    for (const { queueId, priority, max } of asked) {
+    for (const { queueId, priority, max, floor } of asked) {
       const lane = this.#lane(queueId, priority)
+      const rescanned = floor < lane.floor.scan && floor === lane.floor.final
+      if (rescanned) lane.rescanAt = performance.now() + Math.max(rescanEvery, ms * rescanShare)
       lane.floor.saw(claimed)
-      if (!full && (counts.get(lane) ?? 0) < max && claimed.parked === 0) lane.hot = false
+      if (full || (counts.get(lane) ?? 0) >= max || claimed.parked > 0) continue
+      lane.again = !rescanned && lane.floor.final < lane.floor.scan && (ms < cheapRescan || performance.now() >= lane.rescanAt)
+      lane.hot = lane.again
     }
   }
 
   /** The spans in which a priority would be new to us. */
   gaps(): Gap[] {
-    return [...this.#served].flatMap((queueId) => {
-      const known = (this.#queues.get(queueId) ?? []).map((lane) => lane.priority)
-      const edges = [below, ...known, above]
-      return edges.slice(1).map((high, place) => ({ queueId, low: edges[place] ?? below, high }))
+    return this.#served.flatMap((queueId) => {
+      const known = (this.#lanes.get(queueId) ?? []).map((lane) => lane.priority)
+      const edges = [lowest, ...known, highest]
+      return edges.slice(1).map((high, place) => ({ queueId, low: edges[place] ?? lowest, high }))
     })
   }
 
@@ -90,15 +104,22 @@ export class Lanes {
   }
 
   #all(): LaneState[] {
-    return [...this.#served].flatMap((id) => this.#queues.get(id) ?? [])
+    return this.#served.flatMap((id) => this.#lanes.get(id) ?? [])
   }
 
   #lane(queueId: number, priority: number): LaneState {
-    const lanes = this.#queues.get(queueId) ?? []
+    const lanes = this.#lanes.get(queueId) ?? []
     const found = lanes.find((lane) => lane.priority === priority)
     if (found) return found
-    const lane = { queueId, priority, floor: new Floor(), hot: true }
-    this.#queues.set(queueId, [...lanes, lane].sort((a, b) => a.priority - b.priority))
+    const lane = { queueId, priority, floor: new Floor(), hot: true, again: false, rescanAt: 0 }
+    this.#lanes.set(
+      queueId,
+      [...lanes, lane].sort((a, b) => a.priority - b.priority),
+    )
     return lane
   }
+}
+
+function startOf(lane: LaneState, now: number): number {
+  return lane.again || now >= lane.rescanAt ? lane.floor.final : lane.floor.scan
 }

@@ -83,7 +83,7 @@ const claimStatement = once(
   ), chosen as materialized (
     select id from picked where key is null
     union all
-    select p.id from picked p join held h on h.name = p.name and h.key = p.key and h.job_id = p.id
+    select id from picked where key is not null and (id in (select job_id from held)) is true
   ), claimed as (
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
       from chosen where j.slot = $1::smallint and j.id = chosen.id

@@ -19,10 +19,10 @@ const append = repeatable(
   ), latest as (
     update legwork.job j set progress = l.data
       from (select distinct on (id) id, data from given where kind = 'progress' order by id, ord desc) l
-     where j.slot = $1::smallint and j.id = l.id and j.id in (select id from mine)
+     where j.slot = $1::smallint and j.id = l.id and (j.id in (select id from mine)) is true
   ), kept as (
     insert into legwork.feed (slot, job_id, claim, kind, data)
-      select $1::smallint, id, claim, kind, data from given where id in (select id from mine) order by ord
+      select $1::smallint, id, claim, kind, data from given where (id in (select id from mine)) is true order by ord
   )
   select id::text as id from mine`,
 )

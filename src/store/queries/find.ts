@@ -14,6 +14,8 @@ export interface JobRecord {
   readonly attempt: number
   /** Workers that died while it ran. */
   readonly crashes: number
+  /** How often it has been claimed; the number that fences it. */
+  readonly claim: number
   readonly key: string | undefined
   readonly unique: string | undefined
   readonly tags: readonly string[]
@@ -34,7 +36,7 @@ export interface JobRecord {
   readonly finishedAt: Date | undefined
 }
 
-export const jobColumns = `id::text as id, name, queue, state, priority, attempt, crashes, key, unique_key, tags, headers, trace,
+export const jobColumns = `id::text as id, name, queue, state, priority, attempt, crashes, claim, key, unique_key, tags, headers, trace,
   input::text as input, progress::text as progress, output::text as output, error, reason, worker_id, created_at, run_at, started_at, finished_at`
 
 const findStatement = repeatable('lw_find', `select ${jobColumns} from legwork.jobs where slot = $1::smallint and id = $2::bigint`)
@@ -134,6 +136,7 @@ export function recordOf(row: Row): JobRecord {
     priority: Number(row['priority']),
     attempt: Number(row['attempt']),
     crashes: Number(row['crashes']),
+    claim: Number(row['claim']),
     key: optional<string>(row['key']),
     unique: optional<string>(row['unique_key']),
     tags: optional<string[]>(row['tags']) ?? [],

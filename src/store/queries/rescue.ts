@@ -110,3 +110,21 @@ function endingOf(row: Moved): Ending {
   const error = JSON.stringify({ name: 'LegworkError', code: 'LW_JOB_POISONED', message })
   return { ...common, state: 'dead', error, reason: 'poisoned' }
 }
+
+/** Gives back what a living worker was granted by a claim whose answer it never got; nobody is to blame. */
+const strays = repeatable(
+  'lw_return_strays',
+  `with gone as (
+    delete from legwork.lease where worker_id = $1::int and batch = any($2::int[]) returning slot, ids
+  ), mine as materialized (
+    select j.id, j.slot from (select slot, unnest(ids) as id from gone) g join legwork.job j on j.slot = g.slot and j.id = g.id
+     where j.worker_id = $1::int order by j.slot, j.id for update of j
+  )
+  update legwork.job j set worker_id = null, claim = j.claim + 1, attempt = j.attempt - 1, seq = nextval('legwork.job_seq')
+    from mine where j.slot = mine.slot and j.id = mine.id returning j.queue_id, j.priority`,
+)
+
+export async function returnStrays(on: Queryable, workerId: number, batches: readonly number[]): Promise<LaneName[]> {
+  const rows = await on.query<{ queue_id: number; priority: number }>(strays, [workerId, batches])
+  return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+}

@@ -1,0 +1,117 @@
+import type { Clock } from './core/clock.ts'
+import type { AnyJob, Contract } from './core/definition.ts'
+import type { Duration } from './core/duration.ts'
+import type { EngineEvents, EventName } from './core/events.ts'
+import type { Overrides } from './core/overrides.ts'
+import type { Priority } from './core/priority.ts'
+import type { JobRef } from './live/ref.ts'
+import type { DatabaseOption } from './store/open.ts'
+import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
+import type { QueueStatus } from './store/queries/queues.ts'
+import type { WorkerRecord } from './store/queries/workers.ts'
+import type { Middleware } from './worker/executor.ts'
+
+export interface EnqueueOptions extends Overrides {
+  /** The open transaction of pg, postgres.js, PGlite, Drizzle, Kysely, Prisma, Knex or TypeORM: the job exists if it commits. */
+  readonly tx?: unknown
+  /** Run no sooner than this long from now. */
+  readonly delay?: Duration
+  /** Run no sooner than this instant. */
+  readonly at?: Date
+  readonly priority?: Priority
+  /** Jobs of one name with the same key run one at a time, in order. */
+  readonly key?: string
+  /** While an unfinished job of this name has the same unique text, no second one is made; `enqueue` returns the first. */
+  readonly unique?: string
+  readonly queue?: string
+  /** Added to the definition's own. */
+  readonly tags?: readonly string[]
+  /** Plain text facts for the handler and for tools, e.g. tenant or request id. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** W3C trace context: the `traceparent` of the operation that enqueues. */
+  readonly traceparent?: string
+}
+
+export interface LegworkOptions {
+  /** The definitions this process knows; those with a handler can run here. */
+  readonly jobs: readonly AnyJob[]
+  /** `postgres://…`, or a folder for the embedded database. Default: `DATABASE_URL`, else the folder `.legwork/db`. */
+  readonly database?: DatabaseOption
+  /** Wraps every handler, the first outermost. */
+  readonly use?: readonly Middleware[]
+  readonly retention?: {
+    /** How long completed and cancelled jobs are kept. Default `'7d'`. */
+    readonly age?: Duration
+    /** How long dead letters are kept. Default `'90d'`. */
+    readonly dead?: Duration
+    /** How many completed and cancelled jobs are kept at most. Default: no limit. */
+    readonly count?: number
+  }
+  /** For tests: see legwork/testing. */
+  readonly clock?: Clock
+}
+
+export interface WorkOptions {
+  /** How many handlers run at once in this process. Default 10. */
+  readonly concurrency?: number
+  /** The queues to serve: names, or names with a limit of their own in this process. Default: all. */
+  readonly queues?: readonly string[] | Readonly<Record<string, number>>
+  /** A worker silent for longer is dead and its jobs go to others. Default `'10s'`; a heartbeat is sent four times as often. */
+  readonly lease?: Duration
+  /** How often to look for work without being told. Default `'1s'`. */
+  readonly poll?: Duration
+  /** How long a handler may go on after its signal aborted. Default `'1s'`. */
+  readonly grace?: Duration
+  /** On SIGTERM and SIGINT close the engine, giving running jobs this long. `false` leaves signals alone. Default `'25s'`. */
+  readonly stopOnSignal?: Duration | false
+}
+
+export interface CloseOptions {
+  /** How long running jobs may take to finish before they are aborted and handed back. Default `'25s'`. */
+  readonly timeout?: Duration
+}
+
+/** The engine of one process. */
+export interface Legwork {
+  /**
+   * Adds a job. When the promise resolves, the job is committed (or will be with `options.tx`).
+   * @throws LW_INPUT_INVALID, LW_OPTION_INVALID, LW_VALUE_UNSTORABLE, LW_JOB_UNKNOWN: nothing was stored
+   */
+  enqueue<In, Result>(job: Contract<In, Result>, ...rest: EnqueueArguments<NoInfer<In>>): Promise<JobRef<Result>>
+  enqueue(name: string, input?: unknown, options?: EnqueueOptions): Promise<JobRef>
+  /** Adds many jobs of one definition, all or none. Options are for all, or a function of each input. */
+  enqueueMany<In, Result>(
+    job: Contract<In, Result>,
+    inputs: readonly NoInfer<In>[],
+    options?: EnqueueOptions | ((input: NoInfer<In>, index: number) => Omit<EnqueueOptions, 'tx'>),
+  ): Promise<JobRef<Result>[]>
+  /** A job by its id; with its definition the result is typed. Asks nothing of the database yet. */
+  ref(id: string): JobRef
+  ref<In, Result>(id: string, job: Contract<In, Result>): JobRef<Result>
+  /** Jobs by filter, newest first, a page at a time. */
+  list(options?: ListOptions): Promise<JobPage>
+  /** Cancels every unfinished job that fits; returns how many. */
+  cancel(filter: JobFilter, reason?: string): Promise<number>
+  /** Makes every dead (or, if asked for, cancelled) job that fits ready again; returns how many. */
+  redrive(filter?: JobFilter): Promise<number>
+  /** All queues with how many jobs they have in each state. */
+  queues(): Promise<QueueStatus[]>
+  /** Workers stop taking jobs from the queue, within the poll interval at the latest; running ones finish. */
+  pause(queue: string, reason?: string): Promise<void>
+  resume(queue: string): Promise<void>
+  /** The processes that run jobs or did in the last day, newest first. */
+  workers(): Promise<WorkerRecord[]>
+  /** Listens to what this process does. Returns how to stop. */
+  on<N extends EventName>(event: N, listener: (event: EngineEvents[N]) => void): () => void
+  /** Runs jobs in this process, until `close`. */
+  work(options?: WorkOptions): Promise<void>
+  /** Resolves when this process runs nothing and no job it could run is ready. */
+  idle(): Promise<void>
+  /** Stops working gracefully and closes the database. */
+  close(options?: CloseOptions): Promise<void>
+}
+
+/** The input may be left out when its type allows undefined. */
+export type EnqueueArguments<In> = undefined extends In
+  ? [input?: In, options?: EnqueueOptions]
+  : [input: In, options?: EnqueueOptions]

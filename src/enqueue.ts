@@ -1,0 +1,68 @@
+import { encode, toJson } from './core/codec.ts'
+import type { AnyJob } from './core/definition.ts'
+import type { EnqueueOptions } from './api.ts'
+import { milliseconds } from './core/duration.ts'
+import { optionError } from './core/errors.ts'
+import { encodeOverrides } from './core/overrides.ts'
+import { priorityNumber } from './core/priority.ts'
+import type { NewJob } from './store/queries/enqueue.ts'
+
+/** Validates the input and every option, and gives the row to store. Nothing is stored when this throws. */
+export async function prepare(definition: AnyJob, input: unknown, options: EnqueueOptions): Promise<NewJob> {
+  const { name } = definition
+  if (options.delay !== undefined && options.at !== undefined) throw optionError('at', 'left out when delay is given', options.at)
+  const wire = await encode(definition.inputSchema, input, {
+    code: 'LW_INPUT_INVALID',
+    label: `Input of job "${name}"`,
+    hint: 'Nothing was enqueued.',
+  })
+  return {
+    name,
+    input: wire,
+    queue: text(options.queue, 'queue') ?? definition.queue,
+    priority: options.priority === undefined ? definition.priority : priorityNumber(options.priority, 'priority'),
+    runAt: instant(options.at),
+    delayMs: options.delay === undefined ? undefined : milliseconds(options.delay, 'delay'),
+    key: text(options.key ?? definition.key?.(input), 'key'),
+    unique: text(options.unique, 'unique'),
+    tags: tagList([...definition.tags, ...(options.tags ?? [])]),
+    headers: headerJson(options.headers),
+    trace: trace(options.traceparent),
+    options: encodeOverrides(options),
+  }
+}
+
+const longestText = 500
+
+function text(value: unknown, option: string): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value !== 'string' || value.length === 0 || value.length > longestText || value.includes('\0')) {
+    throw optionError(option, `text of 1 to ${longestText} characters`, value)
+  }
+  return value
+}
+
+function instant(at: unknown): Date | undefined {
+  if (at === undefined) return undefined
+  if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw optionError('at', 'a valid Date', at)
+  return at
+}
+
+function tagList(tags: readonly unknown[]): string[] {
+  return [...new Set(tags.map((tag) => text(tag, 'tags') ?? ''))]
+}
+
+function headerJson(headers: unknown): string | null {
+  if (headers === undefined) return null
+  const good = typeof headers === 'object' && headers !== null && Object.values(headers).every((value) => typeof value === 'string')
+  if (!good) throw optionError('headers', 'an object whose values are text', headers)
+  return toJson(headers, 'Headers')
+}
+
+/** https://www.w3.org/TR/trace-context/#traceparent-header; an invalid one is refused rather than stored. */
+function trace(value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  const valid = typeof value === 'string' && /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(value)
+  if (!valid) throw optionError('traceparent', 'a W3C traceparent', value)
+  return value as string
+}

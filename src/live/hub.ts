@@ -1,0 +1,137 @@
+import type { LaneName } from '../store/queries/settle.ts'
+import type { Store } from '../store/store.ts'
+
+/** What changed, as processes tell one another. Only ever a reason to look: the rows are the truth. */
+export interface Hint {
+  /** Lanes in which jobs became ready. */
+  readonly woken?: readonly LaneName[]
+  /** The same for new jobs, whose queue the producer knows by name only. */
+  readonly enqueued?: readonly { readonly queue: string; readonly priority: number }[]
+  /** Jobs that ended. */
+  readonly ended?: readonly string[]
+  /** Jobs with something new in their feed, or that moved without ending. */
+  readonly changed?: readonly string[]
+  /** Running jobs whose cancel was asked for. */
+  readonly cancel?: readonly string[]
+  /** Queues were made, paused or resumed. */
+  readonly queues?: boolean
+  /** A delayed job is due in so many milliseconds. */
+  readonly due?: number
+}
+
+/** PostgreSQL's limit is 8000 bytes; beyond this the ids are left out, and pollers find what was not named. */
+const longestPayload = 7_500
+
+/** A busy process sends at most one hint in this time. */
+const pace = 5
+
+/**
+ * Brings news to whoever waits in this process at once, and to other processes soon: at once when idle, otherwise
+ * grouped. Sent on a connection of its own, after the commit: a NOTIFY inside a transaction would make all commits queue.
+ */
+export class Hub {
+  readonly #store: Store
+  readonly #self = `${process.pid}.${Math.random().toString(36).slice(2, 10)}`
+  readonly #listeners = new Set<(hint: Hint) => void>()
+  readonly #gapListeners = new Set<() => void>()
+  readonly #onError: (error: unknown) => void
+  #pending: Hint | undefined
+  #sending: Promise<void> | undefined
+  #closed = false
+
+  constructor(store: Store, onError: (error: unknown) => void) {
+    this.#store = store
+    this.#onError = onError
+  }
+
+  /** Starts to hear other processes. */
+  open(): void {
+    this.#store.listen(
+      (payload) => this.#receive(payload),
+      () => {
+        for (const listener of this.#gapListeners) listener()
+      },
+    )
+  }
+
+  /** Calls `listener` for each hint, and `onGap` when some may have been missed. Returns how to stop. */
+  subscribe(listener: (hint: Hint) => void, onGap?: () => void): () => void {
+    this.#listeners.add(listener)
+    if (onGap) this.#gapListeners.add(onGap)
+    return () => {
+      this.#listeners.delete(listener)
+      if (onGap) this.#gapListeners.delete(onGap)
+    }
+  }
+
+  /** Tells everyone. Never waits and never throws. */
+  tell(news: Hint): void {
+    const hint = { ...news, ...(news.enqueued && { enqueued: unique(news.enqueued) }) }
+    for (const listener of this.#listeners) listener(hint)
+    if (this.#store.exclusive || this.#closed) return
+    this.#pending = this.#pending ? merge(this.#pending, hint) : hint
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#sending
+  }
+
+  async #send(): Promise<void> {
+    while (this.#pending) {
+      const hint = this.#pending
+      this.#pending = undefined
+      try {
+        await this.#store.notify(encode(this.#self, hint))
+      } catch (error) {
+        this.#onError(error)
+      }
+      await new Promise((resolve) => setTimeout(resolve, pace))
+    }
+  }
+
+  #receive(payload: string): void {
+    const message = decode(payload)
+    if (!message || message.from === this.#self) return
+    for (const listener of this.#listeners) listener(message.hint)
+  }
+}
+
+function merge(a: Hint, b: Hint): Hint {
+  const due = a.due === undefined ? b.due : Math.min(a.due, b.due ?? a.due)
+  return {
+    woken: unique([...(a.woken ?? []), ...(b.woken ?? [])]),
+    enqueued: unique([...(a.enqueued ?? []), ...(b.enqueued ?? [])]),
+    ended: [...(a.ended ?? []), ...(b.ended ?? [])],
+    changed: [...(a.changed ?? []), ...(b.changed ?? [])],
+    cancel: [...(a.cancel ?? []), ...(b.cancel ?? [])],
+    queues: a.queues === true || b.queues === true,
+    ...(due !== undefined && { due }),
+  }
+}
+
+function unique<T extends { readonly priority: number }>(lanes: readonly T[]): T[] {
+  return [...new Map(lanes.map((lane) => [JSON.stringify(lane), lane])).values()]
+}
+
+function encode(from: string, hint: Hint): string {
+  const text = JSON.stringify({ from, hint })
+  if (text.length <= longestPayload) return text
+  const { ended: _ended, changed: _changed, ...short } = hint
+  const shorter = JSON.stringify({ from, hint: short })
+  return shorter.length <= longestPayload ? shorter : JSON.stringify({ from, hint: { queues: true } })
+}
+
+/** Other programs may use the channel; what is not ours is ignored. */
+function decode(payload: string): { from: string; hint: Hint } | undefined {
+  try {
+    const message = JSON.parse(payload) as { from?: unknown; hint?: unknown }
+    if (typeof message.from !== 'string' || typeof message.hint !== 'object' || message.hint === null) return undefined
+    return { from: message.from, hint: message.hint as Hint }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,121 @@
+import { decode } from '../core/codec.ts'
+import type { Clock } from '../core/clock.ts'
+import type { AnyJob } from '../core/definition.ts'
+import { type Duration, milliseconds } from '../core/duration.ts'
+import { LegworkError, type SerializedError } from '../core/errors.ts'
+import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
+import type { Store } from '../store/store.ts'
+import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
+import type { Hub } from './hub.ts'
+import { notFound, type Results } from './results.ts'
+
+export interface ResultOptions {
+  /** How long to wait; the job goes on. Default: until it ends. */
+  readonly timeout?: Duration
+  readonly signal?: AbortSignal
+}
+
+/** A job somewhere: everything one can ask of it or do to it, from any process. */
+export interface JobRef<Result = unknown> {
+  readonly id: string
+  /** False when `enqueue` found an unfinished job with the same unique key; this is that one. */
+  readonly created: boolean
+  /** Everything known about the job now. @throws LW_JOB_NOT_FOUND */
+  status(): Promise<JobRecord>
+  /**
+   * Resolves with the output when the job completes.
+   * @throws LW_JOB_DEAD and LW_JOB_CANCELLED when it ends otherwise, LW_WAIT_TIMEOUT, LW_WAIT_ABORTED, LW_JOB_NOT_FOUND
+   */
+  result(options?: ResultOptions): Promise<Result>
+  /** What has happened and what happens, until the job ends. Continue with `{ after: event.cursor }`. */
+  events(options?: FeedOptions): AsyncGenerator<JobEvent>
+  /** The attempts that did not complete the job, with their errors. */
+  attempts(): Promise<AttemptRecord[]>
+  /**
+   * Cancels the job. One that runs is asked to stop: its signal aborts, and it ends as cancelled unless it completes first.
+   * @returns false when it had ended already
+   */
+  cancel(reason?: string): Promise<boolean>
+  /**
+   * Runs a dead or cancelled job again with all its attempts, or a scheduled one (also one in back-off) now.
+   * @throws LW_JOB_STATE in any other state
+   */
+  retry(): Promise<void>
+}
+
+export interface RefParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly hub: Hub
+  readonly results: Results
+}
+
+export function createRef<Result>(parts: RefParts, definition: AnyJob | undefined, id: string, created: boolean): JobRef<Result> {
+  return {
+    id,
+    created,
+    status: () => status(parts, id),
+    async result({ timeout, signal } = {}) {
+      const ms = timeout === undefined ? undefined : milliseconds(timeout, 'timeout')
+      const ended = await parts.results.wait(id, { ...(ms !== undefined && { timeout: ms }), ...(signal && { signal }) })
+      return (await outputOf(ended, definition)) as Result
+    },
+    events: (options = {}) => followFeed(parts, id, options),
+    attempts: () => parts.store.attempts(id),
+    cancel: (reason = 'cancelled by request') => cancelJob(parts, id, reason),
+    async retry() {
+      const { ids, woken } = await parts.store.redrive([id])
+      if (ids.length === 0) throw cannotRetry(await status(parts, id))
+      parts.hub.tell({ woken, changed: [id] })
+    },
+  }
+}
+
+/** Cancels one job and tells whoever needs to know. */
+export async function cancelJob({ store, hub }: RefParts, id: string, reason: string): Promise<boolean> {
+  const { outcome, woken } = await store.cancel(id, reason)
+  if (outcome === 'none' && !(await store.find(id))) throw notFound(id)
+  if (outcome === 'asked') hub.tell({ cancel: [id], changed: [id] })
+  if (outcome === 'cancelled') hub.tell({ ended: [id], woken })
+  return outcome !== 'none'
+}
+
+async function status(parts: RefParts, id: string): Promise<JobRecord> {
+  const job = await parts.store.find(id)
+  if (!job) throw notFound(id)
+  return job
+}
+
+async function outputOf(ended: Ended, definition: AnyJob | undefined): Promise<unknown> {
+  if (ended.state !== 'completed') throw failureOf(ended)
+  const wire = ended.output === null ? undefined : (JSON.parse(ended.output) as unknown)
+  return decode(definition?.outputSchema, wire, { code: 'LW_OUTPUT_INVALID', label: `Stored output of job "${ended.name}"` })
+}
+
+function failureOf(ended: Ended): LegworkError {
+  const { id, name, state, reason, error, attempt } = ended
+  const details = { id, name, state, reason, attempt, error }
+  if (state === 'cancelled') return new LegworkError('LW_JOB_CANCELLED', `Job ${id} (${name}) was cancelled: ${reason ?? 'no reason given'}.`, { details })
+  const why = error ? `${error.name}: ${error.message}` : (reason ?? state)
+  return new LegworkError('LW_JOB_DEAD', `Job ${id} (${name}) is dead after attempt ${attempt}: ${why}`, {
+    details,
+    ...(error && { cause: revive(error) }),
+  })
+}
+
+/** A stored error as an Error again, so that it prints with its causes. */
+function revive(stored: SerializedError): Error {
+  const error = new Error(stored.message, stored.cause && { cause: revive(stored.cause) })
+  error.name = stored.name
+  if (stored.stack !== undefined) error.stack = stored.stack
+  return Object.assign(error, stored.code !== undefined && { code: stored.code })
+}
+
+function cannotRetry(job: JobRecord): LegworkError {
+  const taken = (job.state === 'dead' || job.state === 'cancelled') && job.unique !== undefined
+  const why = taken ? `another unfinished job holds its unique key ${JSON.stringify(job.unique)}` : `it is ${job.state}`
+  return new LegworkError('LW_JOB_STATE', `Job ${job.id} (${job.name}) cannot be retried: ${why}.`, {
+    hint: 'Dead and cancelled jobs can be retried, and scheduled ones run at once.',
+    details: { id: job.id, state: job.state },
+  })
+}

@@ -1,0 +1,71 @@
+import type { LegworkOptions, WorkOptions } from './api.ts'
+import { jsonSchemaOf } from './core/codec.ts'
+import type { AnyJob } from './core/definition.ts'
+import { milliseconds } from './core/duration.ts'
+import { LegworkError, optionError, show } from './core/errors.ts'
+import type { Retention } from './store/queries/upkeep.ts'
+import type { Store } from './store/store.ts'
+import { version } from './version.ts'
+import type { Middleware } from './worker/executor.ts'
+import type { WorkerOptions } from './worker/worker.ts'
+
+/** Checks the options of `work` and fills in the defaults. */
+export function workerOptions(options: WorkOptions, retention: Retention, middleware: readonly Middleware[]): WorkerOptions {
+  const concurrency = options.concurrency ?? 10
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
+    throw optionError('concurrency', 'a whole number from 1 to 10000', concurrency)
+  }
+  return {
+    concurrency,
+    queues: queueLimits(options.queues, concurrency),
+    lease: milliseconds(options.lease ?? '10s', 'lease'),
+    poll: milliseconds(options.poll ?? '1s', 'poll'),
+    grace: milliseconds(options.grace ?? '1s', 'grace'),
+    retention: retention,
+    middleware: middleware,
+    version,
+  }
+}
+
+/** The definitions by name. @throws LW_OPTION_INVALID, LW_JOB_NAME_TAKEN */
+export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
+  if (!Array.isArray(jobs)) throw optionError('jobs', 'a list of definitions made with job()', jobs)
+  const map = new Map<string, AnyJob>()
+  for (const job of jobs) {
+    if (typeof job?.name !== 'string' || typeof job.handle !== 'function') throw optionError('jobs', 'a list of definitions made with job()', job)
+    if (map.has(job.name)) throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(job.name)}.`, { hint: 'Give each its own name.' })
+    map.set(job.name, job)
+  }
+  return map
+}
+
+/** Writes what this process knows, for plain-SQL producers and tools. */
+export async function announce(store: Store, definitions: ReadonlyMap<string, AnyJob>): Promise<void> {
+  const all = [...definitions.values()]
+  await store.ensureQueues([...new Set(['default', ...all.map((definition) => definition.queue)])])
+  const schema = (value: Record<string, unknown> | undefined) => (value ? JSON.stringify(value) : null)
+  await store.define(
+    all.map((definition) => ({
+      name: definition.name,
+      queue: definition.queue,
+      priority: definition.priority,
+      inputSchema: schema(jsonSchemaOf(definition.inputSchema, 'input')),
+      outputSchema: schema(jsonSchemaOf(definition.outputSchema, 'output')),
+    })),
+  )
+}
+
+export function retentionOf(given: LegworkOptions['retention'] = {}): Retention {
+  const { count } = given
+  if (count !== undefined && (!Number.isInteger(count) || count < 0)) throw optionError('retention.count', 'a whole number from 0', count)
+  return { done: milliseconds(given.age ?? '7d', 'retention.age'), dead: milliseconds(given.dead ?? '90d', 'retention.dead'), count }
+}
+
+function queueLimits(queues: WorkOptions['queues'], concurrency: number): ReadonlyMap<string, number> | undefined {
+  if (queues === undefined) return undefined
+  const entries = Array.isArray(queues) ? queues.map((name: string) => [name, Infinity] as const) : Object.entries(queues as Record<string, number>)
+  for (const [name, limit] of entries) {
+    if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1)) throw optionError(`queues.${name}`, 'a whole number from 1', limit)
+  }
+  return new Map(entries.map(([name, limit]) => [name, Math.min(limit, limit === Infinity ? Infinity : concurrency)]))
+}

@@ -1,0 +1,127 @@
+import type { Emitter } from '../core/events.ts'
+import type { ClaimedJob } from '../store/queries/claim.ts'
+import type { Store } from '../store/store.ts'
+import type { Lanes } from './lanes.ts'
+import type { Holdings } from './running.ts'
+
+/** Most jobs one statement claims, and most that wait in memory beside those that run. */
+const largestBatch = 500
+
+/** A worker keeps as many jobs at hand as it finishes in this time, so that short jobs never wait for a round trip. */
+const stockMs = 100
+
+export interface ClaimLoopParts {
+  readonly store: Store
+  readonly holdings: Holdings
+  readonly events: Emitter
+  readonly lanes: () => readonly Lanes[]
+  readonly workerId: () => number
+  readonly names: readonly string[]
+  readonly concurrency: number
+  /** Most jobs of a queue this process may hold running; Infinity where there is no limit of its own. */
+  readonly queueLimit: (queueId: number) => number
+  readonly onClaimed: (jobs: readonly ClaimedJob[]) => void
+}
+
+/**
+ * Decides when to ask for work and how much. Hints, finished jobs and the poll all end in `wake`; the claim is the
+ * only place that learns whether there is anything.
+ */
+export class ClaimLoop {
+  readonly #parts: ClaimLoopParts
+  readonly #batches = { last: 0 }
+  readonly inFlight = new Set<number>()
+  #running: Promise<void> | undefined
+  #stopped = true
+  #finished = 0
+  #measuredAt = performance.now()
+  #perMs = 0
+
+  constructor(parts: ClaimLoopParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    this.#stopped = false
+    this.wake()
+  }
+
+  /** Claims nothing more; resolves when the claim under way has come back and its jobs were handed on. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#running
+  }
+
+  /** There may be work, or room for it. */
+  wake(): void {
+    if (this.#stopped || this.#running) return
+    if (this.#wanted() === 0 || !this.#parts.lanes().some((lanes) => lanes.hot)) return
+    this.#running = this.#drain().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  /** Counts a finished job, for the size of the stock. */
+  finished(): void {
+    this.#finished++
+    this.wake()
+  }
+
+  /** Resolves when no claim is under way. */
+  async idle(): Promise<void> {
+    await this.#running
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (!this.#stopped && this.#parts.lanes().some((lanes) => lanes.hot)) {
+        let asked = false
+        for (const lanes of this.#parts.lanes()) asked = (await this.#claimFrom(lanes)) || asked
+        if (!asked) return
+      }
+    } catch (error) {
+      this.#parts.events.emit('error', { during: 'claiming', error }) // the next poll tries again
+    }
+  }
+
+  /** False when there is no room, or nothing to look at. */
+  async #claimFrom(lanes: Lanes): Promise<boolean> {
+    const { store, holdings, workerId, names, queueLimit, onClaimed } = this.#parts
+    const limit = this.#wanted()
+    const plan = limit > 0 && lanes.hot ? lanes.plan((queueId) => Math.min(limit, this.#room(queueLimit(queueId), holdings.ofQueue(queueId)))) : []
+    if (plan.length === 0) return false
+    const batch = ++this.#batches.last
+    this.inFlight.add(batch)
+    const began = performance.now()
+    try {
+      const claimed = await store.claim({ slot: lanes.slot, workerId: workerId(), batch, limit, lanes: plan, names })
+      lanes.learn(plan, claimed, limit, performance.now() - began)
+      onClaimed(claimed.jobs)
+    } finally {
+      this.inFlight.delete(batch)
+    }
+    return true
+  }
+
+  /** How many jobs to ask for now; 0 while what is at hand is more than half of what we want there. */
+  #wanted(): number {
+    const target = this.#parts.concurrency + this.#stock()
+    const held = this.#parts.holdings.size
+    const due = held < this.#parts.concurrency || held <= target / 2
+    return due ? Math.min(largestBatch, Math.max(0, target - held)) : 0
+  }
+
+  #room(limit: number, held: number): number {
+    return limit === Infinity ? largestBatch : Math.max(0, limit - held)
+  }
+
+  #stock(): number {
+    const elapsed = performance.now() - this.#measuredAt
+    if (elapsed > stockMs / 4) {
+      this.#perMs = (this.#perMs + this.#finished / elapsed) / 2
+      this.#finished = 0
+      this.#measuredAt = performance.now()
+    }
+    return Math.min(largestBatch, Math.floor(this.#perMs * stockMs))
+  }
+}

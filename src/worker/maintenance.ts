@@ -1,0 +1,129 @@
+import type { Cancel, Clock } from '../core/clock.ts'
+import type { AnyJob } from '../core/definition.ts'
+import type { Emitter } from '../core/events.ts'
+import type { LaneName } from '../store/queries/settle.ts'
+import type { Retention } from '../store/queries/upkeep.ts'
+import type { Store } from '../store/store.ts'
+
+export interface MaintenanceParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly events: Emitter
+  readonly definitions: () => Iterable<AnyJob>
+  readonly slots: () => readonly number[]
+  readonly workerId: () => number
+  /** Whether this process may call others dead. */
+  readonly maySeeDead: () => boolean
+  readonly lease: number
+  readonly retention: Retention
+  readonly onWoken: (lanes: readonly LaneName[]) => void
+}
+
+const stageBatch = 1_000
+const tidyEvery = 2_000
+const maintainEvery = 600_000
+const defaultCrashLimit = 5
+
+/**
+ * The chores of every worker process: due jobs become ready, dead workers' jobs come back, keys and counters are kept
+ * in order, history is pruned. Any number of processes may do them at once; the statements skip what another has locked.
+ */
+export class Maintenance {
+  readonly #parts: MaintenanceParts
+  readonly #timers = new Set<Cancel>()
+  #due: Cancel | undefined
+  #dueAt = Infinity
+  #busy = new Map<string, Promise<void>>()
+  #stopped = true
+
+  constructor(parts: MaintenanceParts) {
+    this.#parts = parts
+  }
+
+  start(poll: number): void {
+    const { clock } = this.#parts
+    this.#stopped = false
+    this.#timers.add(clock.every(poll, () => this.stage()))
+    this.#timers.add(clock.every(tidyEvery, () => this.tidy()))
+    this.#timers.add(clock.every(maintainEvery, () => this.maintain()))
+    this.stage()
+    this.tidy()
+    this.maintain()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const cancel of this.#timers) cancel()
+    this.#timers.clear()
+    this.#due?.()
+    await this.idle()
+  }
+
+  async idle(): Promise<void> {
+    while (this.#busy.size > 0) await Promise.all(this.#busy.values())
+  }
+
+  /** Makes due jobs ready now, and looks for the next ones in time. */
+  stage(): void {
+    this.#chore('staging due jobs', () => this.#stage())
+  }
+
+  tidy(): void {
+    this.#chore('rescuing and sweeping', () => this.#tidy())
+  }
+
+  maintain(): void {
+    this.#chore('keeping history', async () => void (await this.#parts.store.maintain(this.#parts.retention)))
+  }
+
+  /** A job will be due in `ms`: do not wait for the poll. */
+  expect(ms: number): void {
+    const at = this.#parts.clock.now() + Math.max(0, ms)
+    if (this.#stopped || at >= this.#dueAt) return
+    this.#due?.()
+    this.#dueAt = at
+    this.#due = this.#parts.clock.after(Math.max(0, ms), () => {
+      this.#dueAt = Infinity
+      this.stage()
+    })
+  }
+
+  async #stage(): Promise<void> {
+    const { store, slots, onWoken } = this.#parts
+    for (const slot of slots()) {
+      for (let more = true; more && !this.#stopped; ) {
+        const staged = await store.stage(slot, stageBatch)
+        if (staged.woken.length > 0) onWoken(staged.woken)
+        more = staged.more
+      }
+      const next = await store.nextDue(slot)
+      if (next !== undefined) this.expect(next)
+    }
+  }
+
+  async #tidy(): Promise<void> {
+    const { store, slots, onWoken, events } = this.#parts
+    if (this.#parts.maySeeDead()) {
+      const rescued = await store.rescue(this.#rescueRequest())
+      if (rescued.workers.length > 0) events.emit('rescued', rescued)
+      onWoken(rescued.woken)
+    }
+    for (const slot of slots()) onWoken(await store.sweep(slot))
+  }
+
+  #rescueRequest(): Parameters<Store['rescue']>[0] {
+    const { workerId, lease, definitions, store } = this.#parts
+    const limits = Object.fromEntries([...definitions()].map((definition) => [definition.name, definition.crashes]))
+    // Alone in the database, every other worker belongs to a process that has ended.
+    return { rescuer: workerId(), lease: store.exclusive ? -1 : lease, limits, defaultLimit: defaultCrashLimit }
+  }
+
+  /** One at a time of each kind; a failure is reported and the next tick tries again. */
+  #chore(name: string, work: () => Promise<void>): void {
+    if (this.#stopped || this.#busy.has(name)) return
+    const run = work()
+      .catch((error: unknown) => this.#parts.events.emit('error', { during: name, error }))
+      .finally(() => this.#busy.delete(name))
+    this.#busy.set(name, run)
+  }
+}

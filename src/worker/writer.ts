@@ -1,0 +1,228 @@
+import type { Emitter } from '../core/events.ts'
+import type { Outcome } from '../core/outcome.ts'
+import type { FeedEntry } from '../store/queries/feed.ts'
+import type { Ending, LaneName, Return } from '../store/queries/settle.ts'
+import { slotOf, type Store } from '../store/store.ts'
+import type { Held, Holdings } from './running.ts'
+
+/** Feed lines and outcomes a flush may carry at most. */
+const largestFlush = 1_000
+
+export interface WriterParts {
+  readonly store: Store
+  readonly holdings: Holdings
+  readonly events: Emitter
+  readonly workerId: () => number
+  /** Called after each flush with what has changed, for hints. */
+  readonly onWritten: (written: Written) => void
+  /** The database says that these are not ours any more. */
+  readonly onLost: (held: readonly Held[]) => void
+}
+
+export interface Written {
+  readonly ended: readonly string[]
+  /** Jobs that left this worker without ending. */
+  readonly returned: readonly string[]
+  /** Jobs with new feed entries. */
+  readonly fed: readonly string[]
+  readonly woken: readonly LaneName[]
+  /** Milliseconds until the soonest of the returned jobs is due. */
+  readonly dueIn: number | undefined
+}
+
+interface Line {
+  readonly held: Held
+  readonly kind: FeedEntry['kind']
+  readonly data: string
+}
+
+interface Settlement {
+  readonly held: Held
+  readonly outcome: Outcome
+}
+
+/**
+ * Writes what running jobs produce: one flush at a time, each taking everything that has come meanwhile, so a busy
+ * worker writes many jobs per statement and an idle one waits for nothing. Feed lines go before outcomes: an outcome
+ * takes the row away that the lines are fenced by.
+ */
+export class Writer {
+  readonly #parts: WriterParts
+  #lines: Line[] = []
+  #settlements: Settlement[] = []
+  #flushing: Promise<void> | undefined
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts
+  }
+
+  /** Adds a line to the feed of a running job. Progress replaces progress that has not been written yet. */
+  line(held: Held, kind: FeedEntry['kind'], data: string): void {
+    const last = kind === 'progress' ? this.#lines.findLastIndex((line) => line.held === held) : -1
+    const replaceable = last >= 0 && this.#lines[last]?.kind === 'progress'
+    if (replaceable) this.#lines[last] = { held, kind, data }
+    else this.#lines.push({ held, kind, data })
+    this.#start()
+  }
+
+  settle(held: Held, outcome: Outcome): void {
+    this.#settlements.push({ held, outcome })
+    this.#start()
+  }
+
+  /** Resolves when everything given so far has been written. */
+  async drained(): Promise<void> {
+    while (this.#flushing) await this.#flushing
+  }
+
+  #start(): void {
+    this.#flushing ??= this.#run().finally(() => {
+      this.#flushing = undefined
+      if (this.#lines.length > 0 || this.#settlements.length > 0) this.#start()
+    })
+  }
+
+  async #run(): Promise<void> {
+    // Everything that happens in this turn of the event loop shares the first flush.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#lines.length > 0 || this.#settlements.length > 0) {
+      const lines = this.#lines.splice(0, largestFlush)
+      // An outcome must not overtake a line of its own job that is still waiting.
+      const settlements = this.#lines.length > 0 ? [] : this.#settlements.splice(0, largestFlush)
+      await this.#flush(lines, settlements)
+    }
+  }
+
+  async #flush(lines: readonly Line[], settlements: readonly Settlement[]): Promise<void> {
+    try {
+      const fed = await this.#writeLines(lines)
+      this.#parts.onWritten({ ...(await this.#writeOutcomes(settlements)), fed })
+    } catch (error) {
+      // The connection was patient already. The jobs stay running in the database and go to another worker by lease.
+      this.#parts.events.emit('error', { during: 'writing outcomes', error })
+      const held = settlements.map((settlement) => settlement.held)
+      this.#parts.onLost(held)
+      for (const job of held) this.#parts.holdings.remove(job)
+    }
+  }
+
+  async #writeLines(lines: readonly Line[]): Promise<string[]> {
+    const live = lines.filter((line) => !line.held.lost)
+    const fed: string[] = []
+    for (const [slot, own] of groups(live, (line) => line.held.job.slot)) {
+      const entries = own.map(({ held, kind, data }) => ({ id: held.job.id, claim: held.job.claim, kind, data }))
+      const mine = await this.#parts.store.appendFeed(slot, entries)
+      fed.push(...mine)
+      const lost = new Set(own.map((line) => line.held).filter((held) => !mine.has(held.job.id)))
+      if (lost.size > 0) this.#parts.onLost([...lost])
+    }
+    return fed
+  }
+
+  async #writeOutcomes(settlements: readonly Settlement[]): Promise<Omit<Written, 'fed'>> {
+    const { store, holdings, workerId } = this.#parts
+    for (const { held } of settlements) if (held.lost) holdings.remove(held)
+    const live = settlements.filter(({ held }) => !held.lost)
+    const result = { ended: [] as string[], returned: [] as string[], woken: [] as LaneName[], dueIn: undefined as number | undefined }
+    for (const [slot, own] of groups(live, (settlement) => slotOf(settlement.held.job.id))) {
+      const scope = { slot, workerId: workerId(), emptyBatches: holdings.emptiedBy(own.map(({ held }) => held)) }
+      const endings = own.flatMap(endingOf)
+      const returns = own.flatMap(returnOf)
+      const settled = await store.settle(scope, endings, returns)
+      result.woken.push(...settled.woken)
+      const rest = own.filter(({ held }) => !settled.ids.has(held.job.id))
+      const kept = rest.length > 0 ? await this.#settleRest(scope, rest) : new Set<string>()
+      for (const { held, outcome } of own) this.#done(held, outcome, settled.ids.has(held.job.id) || kept.has(held.job.id), result)
+    }
+    return result
+  }
+
+  /**
+   * Those that did not go through: a returning job whose cancel was asked for ends as cancelled; one that is in
+   * history already was written by a first try whose answer got lost; the others belong to another worker now.
+   */
+  async #settleRest(scope: { slot: number; workerId: number }, rest: readonly Settlement[]): Promise<Set<string>> {
+    const { store } = this.#parts
+    const cancelled = rest.filter(({ outcome }) => outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released')
+    const endings = cancelled.map(({ held }) => ending(held, 'cancelled', { reason: 'cancelled' }))
+    const settled = endings.length > 0 ? await store.settle({ ...scope, emptyBatches: [] }, endings, []) : { ids: new Set<string>() }
+    const others = rest.map(({ held }) => held.job.id).filter((id) => !settled.ids.has(id))
+    const { ended } = others.length > 0 ? await store.ended(others) : { ended: [] }
+    const lost = rest.map(({ held }) => held).filter((held) => others.includes(held.job.id) && !ended.some((row) => row.id === held.job.id))
+    if (lost.length > 0) this.#parts.onLost(lost)
+    return new Set([...settled.ids, ...ended.map((row) => row.id)])
+  }
+
+  #done(held: Held, outcome: Outcome, written: boolean, result: { ended: string[]; returned: string[]; dueIn: number | undefined }): void {
+    this.#parts.holdings.remove(held)
+    if (!written) return
+    if (outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released') {
+      result.returned.push(held.job.id)
+      if (outcome.kind !== 'released') result.dueIn = Math.min(result.dueIn ?? Infinity, outcome.delay)
+    } else {
+      result.ended.push(held.job.id)
+    }
+    announce(this.#parts.events, held, outcome)
+  }
+}
+
+function endingOf({ held, outcome }: Settlement): Ending[] {
+  switch (outcome.kind) {
+    case 'completed':
+      return [ending(held, 'completed', { output: outcome.output })]
+    case 'dead':
+      return [ending(held, 'dead', { error: JSON.stringify(outcome.error), reason: outcome.reason })]
+    case 'cancelled':
+      return [ending(held, 'cancelled', { reason: outcome.reason })]
+    default:
+      return []
+  }
+}
+
+function ending(held: Held, state: Ending['state'], rest: Partial<Pick<Ending, 'output' | 'error' | 'reason'>>): Ending {
+  const { id, claim, key } = held.job
+  return { id, claim, state, output: null, error: null, reason: null, keyed: key !== undefined, ...rest }
+}
+
+function returnOf({ held, outcome }: Settlement): Return[] {
+  const { id, claim } = held.job
+  switch (outcome.kind) {
+    case 'retry':
+      return [{ id, claim, outcome: 'retry', delay: outcome.delay, error: JSON.stringify(outcome.error) }]
+    case 'snooze':
+      return [{ id, claim, outcome: 'snooze', delay: outcome.delay, error: JSON.stringify({ name: 'Snooze', message: outcome.reason }) }]
+    case 'released':
+      return [{ id, claim, outcome: 'released', delay: 0, error: null }]
+    default:
+      return []
+  }
+}
+
+function announce(events: Emitter, held: Held, outcome: Outcome): void {
+  const { event, job } = held
+  switch (outcome.kind) {
+    case 'completed':
+      return events.emit('completed', { ...event, attempt: job.attempt, ms: performance.now() - (held.startedAt ?? performance.now()) })
+    case 'retry':
+      return events.emit('retrying', { ...event, attempt: job.attempt, delay: outcome.delay, error: outcome.error })
+    case 'snooze':
+      return events.emit('snoozed', { ...event, delay: outcome.delay, reason: outcome.reason })
+    case 'dead':
+      return events.emit('dead', { ...event, attempt: job.attempt, reason: outcome.reason, error: outcome.error })
+    case 'cancelled':
+      return events.emit('cancelled', { ...event, reason: outcome.reason })
+    case 'released':
+      return events.emit('released', event)
+  }
+}
+
+function groups<T>(items: readonly T[], keyOf: (item: T) => number): Map<number, T[]> {
+  const map = new Map<number, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const list = map.get(key)
+    if (list) list.push(item)
+    else map.set(key, [item])
+  }
+  return map
+}
