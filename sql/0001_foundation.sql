@@ -32,9 +32,11 @@ create sequence legwork.job_seq;
 -- Only unfinished jobs. A running job is a ready row (state 3) with a worker on it.
 -- id: low 8 bits are the slot, the rest comes from the sequence. seq: place in the ready order; equal to the sequence
 -- part of the id at first, drawn afresh whenever the job becomes ready again, so that ready rows appear only at the tail.
+-- line: place among the jobs of its key; stays when seq changes, so that a retry keeps its place.
 create table legwork.job (
   id            bigint not null,
   seq           bigint not null,
+  line          bigint,
   created_at    timestamptz not null default legwork.now(),
   run_at        timestamptz,
   claimed_at    timestamptz,
@@ -68,7 +70,7 @@ create table legwork.job (
 
 create index job_ready on legwork.job (slot, queue_id, priority, seq) where state = 3;
 create index job_due on legwork.job (slot, run_at, id) where state = 1;
-create index job_key on legwork.job (slot, name, key, id) where key is not null;
+create index job_key on legwork.job (slot, name, key, line) where key is not null;
 create unique index job_unique on legwork.job (slot, name, unique_key) where unique_key is not null;
 create index job_tags on legwork.job using gin (tags) where tags is not null;
 
@@ -78,9 +80,9 @@ create table legwork.key_holder (
   name   text not null,
   key    text not null,
   job_id bigint,
-  primary key (slot, name, key)
+  primary key (slot, key, name)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-create index key_holder_free on legwork.key_holder (slot) where job_id is null;
+create index key_holder_free on legwork.key_holder (slot, name, key) where job_id is null;
 
 -- One row per process that runs jobs; liveness is its heartbeat.
 create table legwork.worker (
@@ -234,7 +236,7 @@ create function legwork.enqueue_many(jobs jsonb, depth int default 0)
 declare
   total int := jsonb_array_length(jobs);
   seqs  bigint[];
-  n     int;
+  mine  bigint[];
 begin
   -- The transaction must have its id before the first seq is drawn: workers decide by it
   -- whether a row may still appear below the place they have scanned to.
@@ -248,9 +250,9 @@ begin
     on conflict do nothing;
 
   with added as (
-    insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, unique_key, trace, input, headers, options, tags)
+    insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, line, unique_key, trace, input, headers, options, tags)
       select slot, (seq << 8) | slot, queue_id, priority, seq, case when run_at > legwork.now() then 1 else 3 end, j->>'name', run_at,
-             j->>'key', j->>'unique', j->>'trace', j->'input', j->'headers', j->'options',
+             j->>'key', case when j ? 'key' then seq end, j->>'unique', j->>'trace', j->'input', j->'headers', j->'options',
              case when j ? 'tags' then array(select jsonb_array_elements_text(j->'tags')) end
         from (
           select j, seqs[e.ord] as seq, q.id as queue_id, q.slot, coalesce((j->>'priority')::smallint, d.priority, 0) as priority,
@@ -260,39 +262,43 @@ begin
             join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
         ) given
       on conflict (slot, name, unique_key) where unique_key is not null do nothing
-      returning job.queue_id, job.name, job.state
+      returning job.id, job.queue_id, job.name, job.state
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
-      select queue_id, name, state, count(*) from added group by 1, 2, 3 returning n
+      select queue_id, name, state, count(*) from added group by 1, 2, 3
   )
-  select coalesce(sum(c.n), 0) into n from counted c;
+  select array_agg(added.id) into mine from added;
 
   return query
     select e.ord::int, (seqs[e.ord] << 8) | q.slot, true
       from jsonb_array_elements(jobs) with ordinality e(j, ord)
       left join legwork.definition d on d.name = j->>'name'
       join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
-     where n = total or exists (select from legwork.job mine where mine.slot = q.slot and mine.id = (seqs[e.ord] << 8) | q.slot);
+     where cardinality(mine) = total or (((seqs[e.ord] << 8) | q.slot) in (select unnest(mine))) is true;
 
-  if n < total then
-    return query select * from legwork.enqueued_before(jobs, seqs, depth);
+  if coalesce(cardinality(mine), 0) < total then
+    return query select * from legwork.enqueued_before(jobs, seqs, mine, depth);
   end if;
 end $$;
 
 -- The rest of enqueue_many: those whose unique key was taken get the id of the job that holds it.
-create function legwork.enqueued_before(jobs jsonb, seqs bigint[], depth int)
-  returns table (ord int, id bigint, created boolean) language plpgsql as $$
+create function legwork.enqueued_before(jobs jsonb, seqs bigint[], mine bigint[], depth int)
+  returns table (ord int, id bigint, created boolean) language plpgsql
+  -- whoever's session this runs in: the index that gives the order is the only plan
+  set enable_sort = off as $$
 #variable_conflict use_column
 declare
   r record;
 begin
   for r in
     select e.ord::int as ord, e.j, q.slot,
-           (select h.id from legwork.job h where h.slot = q.slot and h.name = j->>'name' and h.unique_key = j->>'unique') as holder
+           (select h.id from legwork.job h
+             where h.slot = q.slot and h.name = j->>'name' and h.unique_key >= j->>'unique' and h.unique_key <= j->>'unique'
+             order by h.unique_key limit 1) as holder
       from jsonb_array_elements(jobs) with ordinality e(j, ord)
       left join legwork.definition d on d.name = j->>'name'
       join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
-     where not exists (select from legwork.job mine where mine.slot = q.slot and mine.id = (seqs[e.ord] << 8) | q.slot)
+     where (((seqs[e.ord] << 8) | q.slot) in (select unnest(mine))) is not true
   loop
     ord := r.ord; id := r.holder; created := false;
     if id is null then

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { PGlite, Transaction } from '@electric-sql/pglite'
-import type { Connection, Queryable, Row, Statement } from './connection.ts'
+import { type Connection, planSettings, type Queryable, type Row, type Statement } from './connection.ts'
 import { lockFolder } from './folder-lock.ts'
 
 export interface PgliteOptions {
@@ -32,9 +32,7 @@ export async function openPglite(options: PgliteOptions): Promise<Connection> {
 
 /** A PGlite the caller opened, e.g. in memory; `release` is called instead of closing it. */
 export async function adoptPglite(database: PGlite, release: () => Promise<void>): Promise<Connection> {
-  await database.exec(
-    'set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set enable_bitmapscan = off; set jit = off',
-  )
+  await database.exec(planSettings)
   return new PgliteConnection(database, release)
 }
 

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { LegworkError } from '../core/errors.ts'
-import type { Connection, Queryable, Row, Statement } from './connection.ts'
+import { type Connection, planSettings, type Queryable, type Row, type Statement } from './connection.ts'
 import { isDisconnect, isRolledBack, rest } from './failure.ts'
 
 export interface PostgresOptions {
@@ -13,16 +13,12 @@ export interface PostgresOptions {
 }
 
 /**
- * The engine's own sessions may use only the plans the statements were written for: on a table that was never
- * analyzed the planner would otherwise sort or scan where an index gives the order.
+ * What every session of the engine begins with. A generic plan is made once per statement; the waits are bounded on
+ * the server too, so that nothing stays behind when this process goes.
  */
 const sessionSettings = [
   'set plan_cache_mode = force_generic_plan',
-  'set enable_seqscan = off',
-  'set enable_hashjoin = off',
-  'set enable_mergejoin = off',
-  'set enable_bitmapscan = off',
-  'set jit = off',
+  planSettings,
   'set statement_timeout = 30000',
   'set idle_in_transaction_session_timeout = 60000',
 ].join('; ')

@@ -4,8 +4,9 @@ import { type LaneName, promote } from './settle.ts'
 
 const lockKey = repeatable(
   'lw_cancel_lock',
-  `select from legwork.key_holder k join legwork.job j on j.slot = $1::smallint and j.id = $2::bigint
-    where k.slot = $1::smallint and k.name = j.name and k.key = j.key for update of k`,
+  `select from legwork.key_holder k
+    where k.slot = $1::smallint and k.job_id = $2::bigint
+      and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint and j.key is not null)) for update`,
 )
 
 /** A running job only gets the request; its worker ends it. Everything else ends here. */
@@ -16,17 +17,17 @@ const cancelStatement = repeatable(
      where slot = $1::smallint and id = $2::bigint and state in (${fromCodes('cancel')}) for update
   ), asked as (
     update legwork.job j set cancel_at = coalesce(j.cancel_at, legwork.now()), cancel_reason = coalesce(j.cancel_reason, $3::text)
-      from target t where j.slot = $1::smallint and j.id = t.id and t.held returning j.id
+     where j.slot = $1::smallint and j.id = $2::bigint and (select held from target) returning j.id
   ), ended as (
-    delete from legwork.job j using target t where j.slot = $1::smallint and j.id = t.id and not t.held returning j.*
+    delete from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint and not (select held from target) returning j.*
   ), kept as (
     insert into legwork.finished (slot, id, state, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
         started_at, key, unique_key, tags, headers, trace, input, options, progress, reason)
       select slot, id, 12, queue_id, priority, name, attempt, crashes, claim, null, created_at, run_at,
         claimed_at, key, unique_key, tags, headers, trace, input, options, progress, $3::text from ended
   ), released as (
-    delete from legwork.key_holder k using ended d
-     where d.key is not null and k.slot = $1::smallint and k.name = d.name and k.key = d.key and k.job_id = d.id returning k.name, k.key
+    delete from legwork.key_holder k
+     where k.slot = $1::smallint and k.key = any(array(select key from ended)) and k.job_id = $2::bigint returning k.name, k.key
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.n from ended d cross join lateral (values (d.state, -1), (12::smallint, 1)) s(state, n)

@@ -52,10 +52,14 @@ export interface Claimed {
 }
 
 /*
- * The lateral scan walks each lane in index order from its floor; locking is lazy, so the outer limit stops it exactly.
- * `update` writes only worker_id, claim, attempt and claimed_at: no index knows them, the update is HOT.
+ * No statistics may change the plan, for they can be those of an empty table: the lateral scan is the only one whose
+ * order needs no sort (sorts are off in our sessions), and rows are addressed by `slot` and `id = any(…)` in scans of
+ * one table, never by a join the planner could turn round.
  *
- * Keys: the first in line per key tries to take the key's row in key_holder. The upsert waits for a settle that is
+ * The scan walks each lane in index order from its floor; locking is lazy, so the outer limit stops it exactly.
+ * `claimed` writes only worker_id, claim, attempt and claimed_at: no index knows them, the update is HOT.
+ *
+ * Keys: the first in line of each key tries to take the key's row in key_holder. The upsert waits for a settle that is
  * just releasing it, and locks the row until this statement commits, so that a settle which comes later sees the jobs
  * set aside here. Rows are taken in (name, key) order, as everywhere, so that statements cannot deadlock.
  */
@@ -64,35 +68,36 @@ const claimStatement = once(
   `with picked as materialized (
     select job.* from unnest($3::int[], $4::int[], $5::bigint[], $6::int[]) as lane(queue_id, priority, floor, max)
      cross join lateral (
-      select id, name, key from legwork.job
+      select id, name, key, line from legwork.job
        where slot = $1::smallint and queue_id = lane.queue_id and priority = lane.priority::smallint and state = 3
          and seq > lane.floor and worker_id is null and name = any($7::text[])
        order by seq limit lane.max for update skip locked) job
      limit $8::int
   ), first as materialized (
     select distinct on (p.name, p.key) p.name, p.key,
-           case when not exists (
-             select from legwork.job e
-              where e.slot = $1::smallint and e.name = p.name and e.key = p.key and e.id < p.id
-                and (e.state = 2 or (e.state = 3 and e.worker_id is null))) then p.id end as id
-      from picked p where p.key is not null order by p.name, p.key, p.id
+           case when p.id = (
+             select e.id from legwork.job e
+              where e.slot = $1::smallint and e.name = p.name and e.key = p.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
+              order by e.line limit 1) then p.id end as id
+      from picked p where p.key is not null order by p.name, p.key, p.line
   ), held as (
     insert into legwork.key_holder as k (slot, name, key, job_id) select $1::smallint, name, key, id from first order by name, key
-      on conflict (slot, name, key) do update set job_id = coalesce(k.job_id, excluded.job_id)
-      returning name, key, job_id
+      on conflict (slot, key, name) do update set job_id = coalesce(k.job_id, excluded.job_id)
+      returning job_id
   ), chosen as materialized (
     select id from picked where key is null
     union all
     select id from picked where key is not null and (id in (select job_id from held)) is true
   ), claimed as (
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
-      from chosen where j.slot = $1::smallint and j.id = chosen.id
-      returning j.id, j.claim, j.seq, j.queue_id, j.priority, j.name, j.attempt, j.crashes, j.key, j.tags, j.headers, j.trace,
-                j.input::text as input, j.options, j.created_at
+     where j.slot = $1::smallint and j.id = any(array(select id from chosen))
+     returning j.id, j.claim, j.seq, j.queue_id, j.priority, j.name, j.attempt, j.crashes, j.key, j.tags, j.headers, j.trace,
+               j.input::text as input, j.options, j.created_at
   ), aside as (
     update legwork.job j set state = 2
-      from picked p where j.slot = $1::smallint and j.id = p.id and p.key is not null and p.id not in (select id from chosen)
-      returning j.queue_id, j.name
+     where j.slot = $1::smallint and j.id = any(array(
+       select id from picked where key is not null and (id in (select id from chosen)) is not true))
+     returning j.queue_id, j.name
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from aside, (values (3, -1), (2, 1)) s(state, sign) group by queue_id, name, s.state, s.sign

@@ -11,18 +11,16 @@ export interface FeedEntry {
 /** Progress also stays on the row: the latest entry per job wins. A HOT update, no index knows the column. */
 const append = repeatable(
   'lw_feed_append',
-  `with given as materialized (
-    select * from unnest($2::bigint[], $3::int[], $4::text[], $5::jsonb[]) with ordinality as g(id, claim, kind, data, ord)
-  ), mine as materialized (
-    select distinct j.id from (select distinct id, claim from given) g
-      join legwork.job j on j.slot = $1::smallint and j.id = g.id and j.claim = g.claim and j.worker_id is not null
+  `with mine as materialized (
+    select j.id from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[]) and j.worker_id is not null
+       and ((j.id, j.claim) in (select u.id, u.claim from unnest($2::bigint[], $3::int[]) as u(id, claim))) is true
   ), latest as (
-    update legwork.job j set progress = l.data
-      from (select distinct on (id) id, data from given where kind = 'progress' order by id, ord desc) l
-     where j.slot = $1::smallint and j.id = l.id and (j.id in (select id from mine)) is true
+    update legwork.job j set progress = $6::jsonb -> j.id::text
+     where j.slot = $1::smallint and j.id = any(array(select id from mine)) and $6::jsonb ? j.id::text
   ), kept as (
     insert into legwork.feed (slot, job_id, claim, kind, data)
-      select $1::smallint, id, claim, kind, data from given where (id in (select id from mine)) is true order by ord
+      select $1::smallint, id, claim, kind, data from unnest($2::bigint[], $3::int[], $4::text[], $5::jsonb[]) with ordinality as g(id, claim, kind, data, ord)
+       where (id in (select id from mine)) is true order by ord
   )
   select id::text as id from mine`,
 )
@@ -35,6 +33,7 @@ export async function appendFeed(on: Queryable, slot: number, entries: readonly 
     entries.map((entry) => entry.claim),
     entries.map((entry) => entry.kind),
     entries.map((entry) => entry.data),
+    latestProgress(entries),
   ])
   return new Set(rows.map((row) => row.id))
 }
@@ -56,4 +55,10 @@ const read = repeatable(
 /** Entries of one job after (claim, seq), oldest first. */
 export async function readFeed(on: Queryable, slot: number, id: string, after: { claim: number; seq: string }, limit: number): Promise<FeedRow[]> {
   return on.query<FeedRow & Record<string, unknown>>(read, [slot, id, after.claim, after.seq, limit])
+}
+
+/** The last progress of each job as a JSON object by id. */
+function latestProgress(entries: readonly FeedEntry[]): string {
+  const latest = new Map(entries.filter((entry) => entry.kind === 'progress').map((entry) => [entry.id, entry.data]))
+  return `{${[...latest].map(([id, data]) => `"${id}":${data}`).join(',')}}`
 }

@@ -61,14 +61,14 @@ const codes = `case state when 10 then 'completed' when 11 then 'dead' when 12 t
 const endedStatement = repeatable(
   'lw_ended',
   `select f.id::text as id, name, ${codes} as state, output::text as output, error, reason, attempt
-     from unnest($2::bigint[]) u(id) join legwork.finished f on f.slot = $1::smallint and f.id = u.id`,
+     from legwork.finished f where f.slot = $1::smallint and f.id = any($2::bigint[])`,
 )
 
 const knownStatement = repeatable(
   'lw_known',
   `select u.id::text as id from unnest($2::bigint[]) u(id)
-    where not exists (select from legwork.job j where j.slot = $1::smallint and j.id = u.id)
-      and not exists (select from legwork.finished f where f.slot = $1::smallint and f.id = u.id)`,
+    where (u.id in (select j.id from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[]))) is not true
+      and (u.id in (select f.id from legwork.finished f where f.slot = $1::smallint and f.id = any($2::bigint[]))) is not true`,
 )
 
 /** Those of the ids that have ended. */

@@ -20,7 +20,7 @@ const statusStatement = repeatable(
 const runningStatement = repeatable(
   'lw_queue_running',
   `select q.name, count(*)::int as n from legwork.lease l cross join lateral unnest(l.ids) as u(id)
-     join legwork.job j on j.slot = l.slot and j.id = u.id and j.worker_id = l.worker_id join legwork.queue q on q.id = j.queue_id group by 1`,
+     cross join lateral (select queue_id from legwork.job j where j.slot = l.slot and j.id = u.id and j.worker_id = l.worker_id offset 0) j join legwork.queue q on q.id = j.queue_id group by 1`,
 )
 
 /** Written by engines for plain-SQL producers and tools; an unchanged definition is not written again. */

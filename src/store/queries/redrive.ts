@@ -10,18 +10,19 @@ const redriveStatement = repeatable(
   `with old as materialized (
     select * from legwork.finished f
      where f.slot = $1::smallint and f.id = any($2::bigint[]) and f.state in (11, 12)
-       and (f.unique_key is null or not exists (
-         select from legwork.job j where j.slot = $1::smallint and j.name = f.name and j.unique_key = f.unique_key))
+       and (f.unique_key is null or (
+         select j.id from legwork.job j
+          where j.slot = $1::smallint and j.name = f.name and j.unique_key >= f.unique_key and j.unique_key <= f.unique_key
+          order by j.unique_key limit 1) is null)
      for update
   ), back as (
-    insert into legwork.job (slot, id, seq, state, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, options)
-      select slot, id, nextval('legwork.job_seq'), 3, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, options
-        from old
+    insert into legwork.job (slot, id, seq, line, state, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, options)
+      select slot, id, seq, case when key is not null then seq end, 3, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, options
+        from (select nextval('legwork.job_seq') as seq, old.* from old) o
       on conflict do nothing
       returning id, queue_id, name, priority
   ), gone as (
-    delete from legwork.finished f using back b, old o
-     where o.id = b.id and f.slot = $1::smallint and f.id = b.id and f.state = o.state and f.finished_at = o.finished_at
+    delete from legwork.finished f where f.slot = $1::smallint and f.id = any(array(select id from back)) and f.state in (11, 12)
      returning f.queue_id, f.name, f.state
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
@@ -37,7 +38,7 @@ const promoteStatement = repeatable(
     select id from legwork.job where slot = $1::smallint and id = any($2::bigint[]) and state = 1 order by id for update
   ), freed as (
     update legwork.job j set state = 3, seq = nextval('legwork.job_seq'), run_at = legwork.now()
-      from target t where j.slot = $1::smallint and j.id = t.id returning j.id, j.queue_id, j.name, j.priority
+     where j.slot = $1::smallint and j.id = any(array(select id from target)) returning j.id, j.queue_id, j.name, j.priority
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from freed, (values (1, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign

@@ -28,6 +28,11 @@ const bury = repeatable(
     where w.id = d.id returning w.id`,
 )
 
+const blame = '(case when j.crashes > 0 or not exists (select from mine where crashes > 0) then 1 else 0 end)'
+const ends = `(j.cancel_at is not null or j.crashes + ${blame} >= coalesce(($3::jsonb ->> j.name)::int, $4::int))`
+
+const slotsOf = repeatable('lw_rescue_slots', 'select distinct slot from legwork.lease where worker_id = $1::int order by slot')
+
 /*
  * Gives the jobs of a dead worker back. Blame: when some of them were suspects already (had crashed a worker before),
  * only they are blamed; suspects run one at a time, so innocent neighbours clear themselves. What has reached its limit
@@ -36,23 +41,19 @@ const bury = repeatable(
 const recover = repeatable(
   'lw_rescue_recover',
   `with gone as (
-    delete from legwork.lease where worker_id = $1::int returning slot, ids
+    delete from legwork.lease where worker_id = $1::int and slot = $5::smallint returning ids
   ), mine as materialized (
-    select j.id, j.slot, j.crashes, j.name, j.cancel_at
-      from (select slot, unnest(ids) as id from gone) g join legwork.job j on j.slot = g.slot and j.id = g.id
-     where j.worker_id = $1::int order by j.slot, j.id for update of j
-  ), judged as (
-    select id, slot, crashes + case when crashes > 0 or not exists (select from mine where crashes > 0) then 1 else 0 end as crashes,
-           coalesce(($3::jsonb->>name)::int, $4::int) as allowed, cancel_at is not null as cancel
-      from mine
+    select j.id, j.crashes from legwork.job j
+     where j.slot = $5::smallint and j.id = any(array(select unnest(ids) from gone)) and j.worker_id = $1::int
+     order by j.id for update
   ), moved as (
     update legwork.job j
-       set crashes = d.crashes, claim = j.claim + 1, attempt = j.attempt - 1,
-           worker_id = case when d.cancel or d.crashes >= d.allowed then $2::int end,
-           seq = case when d.cancel or d.crashes >= d.allowed then j.seq else nextval('legwork.job_seq') end
-      from judged d where j.slot = d.slot and j.id = d.id
+       set crashes = j.crashes + ${blame}, claim = j.claim + 1, attempt = j.attempt - 1,
+           worker_id = case when ${ends} then $2::int end,
+           seq = case when ${ends} then j.seq else nextval('legwork.job_seq') end
+     where j.slot = $5::smallint and j.id = any(array(select id from mine))
      returning j.id, j.slot, j.claim, j.queue_id, j.priority, j.attempt, j.claimed_at, j.crashes, j.cancel_reason, j.key is not null as keyed,
-               case when d.cancel then 'cancelled' when d.crashes >= d.allowed then 'poisoned' else 'ready' end as verdict
+               case when j.worker_id is null then 'ready' when j.cancel_at is not null then 'cancelled' else 'poisoned' end as verdict
   ), kept as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome)
       select slot, id, claim - 1, attempt + 1, $1::int, claimed_at, 'crashed' from moved
@@ -78,9 +79,11 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
   const moved: Moved[] = []
   const woken: LaneName[] = []
   for (const { id } of dead) {
-    const rows = await tx.query<Moved>(recover, [id, request.rescuer, JSON.stringify(request.limits), request.defaultLimit])
-    moved.push(...rows)
-    woken.push(...(await endRest(tx, request.rescuer, rows)))
+    for (const { slot } of await tx.query<{ slot: number }>(slotsOf, [id])) {
+      const rows = await tx.query<Moved>(recover, [id, request.rescuer, JSON.stringify(request.limits), request.defaultLimit, slot])
+      moved.push(...rows)
+      woken.push(...(await endRest(tx, request.rescuer, slot, rows)))
+    }
   }
   const idsOf = (verdict: Moved['verdict']) => moved.filter((row) => row.verdict === verdict).map((row) => row.id)
   const back = moved.filter((row) => row.verdict === 'ready')
@@ -93,14 +96,10 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
   }
 }
 
-async function endRest(tx: Queryable, rescuer: number, rows: readonly Moved[]): Promise<LaneName[]> {
-  const woken: LaneName[] = []
-  const ending = rows.filter((row) => row.verdict !== 'ready')
-  for (const slot of new Set(ending.map((row) => row.slot))) {
-    const endings = ending.filter((row) => row.slot === slot).map(endingOf)
-    woken.push(...(await finish(tx, { slot, workerId: rescuer, emptyBatches: [] }, endings)).woken)
-  }
-  return woken
+async function endRest(tx: Queryable, rescuer: number, slot: number, rows: readonly Moved[]): Promise<readonly LaneName[]> {
+  const endings = rows.filter((row) => row.verdict !== 'ready').map(endingOf)
+  if (endings.length === 0) return []
+  return (await finish(tx, { slot, workerId: rescuer, emptyBatches: [] }, endings)).woken
 }
 
 function endingOf(row: Moved): Ending {
@@ -117,11 +116,12 @@ const strays = repeatable(
   `with gone as (
     delete from legwork.lease where worker_id = $1::int and batch = any($2::int[]) returning slot, ids
   ), mine as materialized (
-    select j.id, j.slot from (select slot, unnest(ids) as id from gone) g join legwork.job j on j.slot = g.slot and j.id = g.id
-     where j.worker_id = $1::int order by j.slot, j.id for update of j
+    select j.id, j.slot from (select slot, unnest(ids) as id from gone order by 1, 2) g
+     cross join lateral (select id, slot from legwork.job j where j.slot = g.slot and j.id = g.id and j.worker_id = $1::int for update) j
   )
   update legwork.job j set worker_id = null, claim = j.claim + 1, attempt = j.attempt - 1, seq = nextval('legwork.job_seq')
-    from mine where j.slot = mine.slot and j.id = mine.id returning j.queue_id, j.priority`,
+   where j.slot = any(array(select slot from mine)) and j.id = any(array(select id from mine)) and j.worker_id = $1::int
+   returning j.queue_id, j.priority`,
 )
 
 export async function returnStrays(on: Queryable, workerId: number, batches: readonly number[]): Promise<LaneName[]> {

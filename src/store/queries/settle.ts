@@ -34,34 +34,38 @@ export interface SettleScope {
 /** Locks in (name, key) order before anything else, as the claim does, so that the two cannot deadlock. */
 const lockKeys = repeatable(
   'lw_settle_lock',
-  `select from legwork.key_holder k join (
-     select j.name, j.key from legwork.job j join unnest($2::bigint[]) u(id) on j.slot = $1::smallint and j.id = u.id where j.key is not null
-   ) mine on k.slot = $1::smallint and k.name = mine.name and k.key = mine.key
-   order by k.name, k.key for update of k`,
+  `select from legwork.key_holder k
+    where k.slot = $1::smallint and k.job_id = any($2::bigint[])
+      and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[]) and j.key is not null))
+    order by k.name, k.key for update`,
 )
 
-/* Joins the ids to the primary key and nothing else, so that no plan but the index lookup exists. */
+/* The fence, as a hashed look-up: a join with the list could be turned round into a scan of the table. */
+const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_id is not null
+       and ((j.id, j.claim) in (select u.id, u.claim from unnest($3::bigint[], $4::int[]) as u(id, claim))) is true`
+
+/* $5 holds, by id, what is not the common case of a completed job without output: {state, output, error, reason}. */
 const finishStatement = repeatable(
   'lw_settle_finish',
   `with done as (
-    delete from legwork.job j
-     using unnest($3::bigint[], $4::int[], $5::smallint[], $6::jsonb[], $7::jsonb[], $8::text[]) as u(id, claim, state, output, error, reason)
-     where j.slot = $1::smallint and j.id = u.id and j.claim = u.claim and j.worker_id is not null
-     returning j.*, u.state as final, u.output, u.error, u.reason
+    delete from legwork.job j where ${fenced}
+     returning j.*, coalesce(($5::jsonb -> j.id::text ->> 'state')::smallint, 10) as final, $5::jsonb -> j.id::text as how
   ), kept as (
     insert into legwork.finished (slot, id, state, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
         started_at, key, unique_key, tags, headers, trace, input, options, progress, output, error, reason)
       select slot, id, final, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
-        claimed_at, key, unique_key, tags, headers, trace, input, options, progress, output, error, reason from done
+        claimed_at, key, unique_key, tags, headers, trace, input, options, progress, how -> 'output', how -> 'error', how ->> 'reason' from done
   ), failed as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, error)
-      select slot, id, claim, attempt, worker_id, claimed_at, case final when 11 then 'dead' else 'cancelled' end, error from done where final <> 10
+      select slot, id, claim, attempt, worker_id, claimed_at, case final when 11 then 'dead' else 'cancelled' end, how -> 'error'
+        from done where final <> 10
   ), released as (
-    delete from legwork.key_holder k using done d
-     where d.key is not null and k.slot = $1::smallint and k.name = d.name and k.key = d.key and k.job_id = d.id
+    delete from legwork.key_holder k
+     where k.slot = $1::smallint and k.key = any(array(select key from done where key is not null))
+       and (k.job_id in (select id from done)) is true
      returning k.name, k.key
   ), emptied as (
-    delete from legwork.lease where worker_id = $2::int and batch = any($9::int[])
+    delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.n from (select queue_id, name, final, count(*) as c from done group by 1, 2, 3) d
@@ -75,12 +79,13 @@ const finishStatement = repeatable(
 /** Makes the first in line of each key ready. Its own statement: its snapshot must be newer than the key locks. */
 const promoteStatement = repeatable(
   'lw_promote',
-  `with next as (
-    select (select j.id from legwork.job j where j.slot = $1::smallint and j.name = u.name and j.key = u.key and j.state = 2 order by j.id limit 1) as id
-      from unnest($2::text[], $3::text[]) as u(name, key)
-  ), freed as (
+  `with freed as (
     update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
-      from next where j.slot = $1::smallint and j.id = next.id and j.state = 2 returning j.queue_id, j.name, j.priority
+     where j.slot = $1::smallint and j.state = 2 and j.id = any(array(
+       select (select e.id from legwork.job e where e.slot = $1::smallint and e.name = u.name and e.key = u.key and e.state = 2
+                order by e.line limit 1)
+         from unnest($2::text[], $3::text[]) as u(name, key)))
+     returning j.queue_id, j.name, j.priority
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from freed, (values (2, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
@@ -89,26 +94,26 @@ const promoteStatement = repeatable(
 )
 
 /**
- * Back to scheduled, or to the tail of the ready order. A job whose cancel was asked for does not come back: it is
- * left out here, and the caller ends it as cancelled.
+ * Back to scheduled, or to the tail of the ready order; $5 holds {outcome, delay, error} by id. A job whose cancel was
+ * asked for does not come back: it is left out here, and the caller ends it as cancelled.
  */
 const returnStatement = repeatable(
   'lw_settle_return',
   `with back as (
     update legwork.job j
        set worker_id = null, seq = nextval('legwork.job_seq'),
-           state = case when u.delay > 0 then 1 else 3 end,
-           run_at = case when u.delay > 0 then legwork.now() + u.delay * interval '1 millisecond' else j.run_at end,
-           attempt = j.attempt - case when u.outcome = 'retry' then 0 else 1 end
-      from unnest($3::bigint[], $4::int[], $5::text[], $6::bigint[], $7::jsonb[]) as u(id, claim, outcome, delay, error)
-     where j.slot = $1::smallint and j.id = u.id and j.claim = u.claim and j.worker_id is not null
-       and j.cancel_at is null
-     returning j.id, j.queue_id, j.name, j.state, j.priority, u.outcome, u.delay, u.error, j.claim, j.attempt, j.claimed_at, j.slot
+           state = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0 then 1 else 3 end,
+           run_at = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0
+             then legwork.now() + ($5::jsonb -> j.id::text ->> 'delay')::float8 * interval '1 millisecond' else j.run_at end,
+           attempt = j.attempt - case $5::jsonb -> j.id::text ->> 'outcome' when 'retry' then 0 else 1 end
+     where ${fenced} and j.cancel_at is null
+     returning j.*, $5::jsonb -> j.id::text as how
   ), kept as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, delay_ms, error)
-      select slot, id, claim, attempt, $2::int, claimed_at, outcome, delay, error from back
+      select slot, id, claim, attempt + case how ->> 'outcome' when 'retry' then 0 else 1 end, $2::int, claimed_at,
+             how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back
   ), emptied as (
-    delete from legwork.lease where worker_id = $2::int and batch = any($8::int[])
+    delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from back, (values (3, -1), (1, 1)) s(state, sign)
@@ -138,10 +143,10 @@ export async function finish(tx: Queryable, scope: SettleScope, endings: readonl
     scope.workerId,
     endings.map((ending) => ending.id),
     endings.map((ending) => ending.claim),
-    endings.map((ending) => stateCode[ending.state]),
-    endings.map((ending) => ending.output),
-    endings.map((ending) => ending.error),
-    endings.map((ending) => ending.reason),
+    byId(endings.filter(isRemarkable), ending => {
+      const { state, output, error, reason } = ending
+      return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
+    }),
     scope.emptyBatches,
   ])
   const [first] = rows
@@ -156,9 +161,7 @@ export async function giveBack(tx: Queryable, scope: SettleScope, returns: reado
     scope.workerId,
     returns.map((item) => item.id),
     returns.map((item) => item.claim),
-    returns.map((item) => item.outcome),
-    returns.map((item) => item.delay),
-    returns.map((item) => item.error),
+    byId(returns, ({ outcome, delay, error }) => `{"outcome":"${outcome}","delay":${delay},"error":${error}}`),
     scope.emptyBatches,
   ])
   const ready = rows.filter((row) => row.state === stateCode.ready)
@@ -169,4 +172,13 @@ export async function giveBack(tx: Queryable, scope: SettleScope, returns: reado
 export async function promote(tx: Queryable, slot: number, names: readonly string[], keys: readonly string[]): Promise<LaneName[]> {
   const rows = await tx.query<{ queue_id: number; priority: number }>(promoteStatement, [slot, names, keys])
   return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+}
+
+function isRemarkable(ending: Ending): boolean {
+  return ending.state !== 'completed' || ending.output !== null
+}
+
+/** A JSON object by id. Joined by hand: the values hold JSON text already. */
+function byId<T extends { readonly id: string }>(items: readonly T[], json: (item: T) => string): string {
+  return `{${items.map((item) => `"${item.id}":${json(item)}`).join(',')}}`
 }

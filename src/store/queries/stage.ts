@@ -8,8 +8,8 @@ const stageStatement = repeatable(
     select id from legwork.job where slot = $1::smallint and state = 1 and run_at <= legwork.now()
      order by run_at, id limit $2::int for update skip locked
   ), staged as (
-    update legwork.job j set state = 3, seq = nextval('legwork.job_seq') from due where j.slot = $1::smallint and j.id = due.id
-     returning j.queue_id, j.name, j.priority
+    update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
+     where j.slot = $1::smallint and j.id = any(array(select id from due)) returning j.queue_id, j.name, j.priority
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from staged, (values (1, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign

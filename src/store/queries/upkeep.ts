@@ -14,9 +14,13 @@ const foldStatement = repeatable(
 /** Places in key_holder that nobody holds: somebody was set aside while the key was changing hands. */
 const freeKeys = repeatable(
   'lw_free_keys',
-  `delete from legwork.key_holder k where (k.slot, k.name, k.key) in (
-     select slot, name, key from legwork.key_holder where slot = $1::smallint and job_id is null order by name, key limit 500 for update skip locked)
-   and k.job_id is null returning k.name, k.key`,
+  `with free as materialized (
+    select name, key from legwork.key_holder where slot = $1::smallint and job_id is null order by name, key limit 500 for update skip locked
+  )
+  delete from legwork.key_holder k
+   where k.slot = $1::smallint and k.job_id is null and k.key = any(array(select key from free))
+     and ((k.name, k.key) in (select name, key from free)) is true
+   returning k.name, k.key`,
 )
 
 const addPartitions = repeatable(
@@ -52,8 +56,8 @@ const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
   repeatable(
     `lw_prune_${parent}`,
     `with gone as (
-      delete from legwork.${parent}_default where (slot, id, state, finished_at) in (
-        select slot, id, state, finished_at from legwork.${parent}_default where finished_at < $1 limit 5000) returning queue_id, name, state
+      delete from legwork.${parent}_default
+       where ctid = any(array(select ctid from legwork.${parent}_default where finished_at < $1 limit 5000)) returning queue_id, name, state
     ), counted as (
       insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from gone group by 1, 2, 3
     ) select count(*)::int as n from gone`,
@@ -62,9 +66,10 @@ const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
 const pruneCount = repeatable(
   'lw_prune_count',
   `with gone as (
-    delete from legwork.finished_done f using (
-      select slot, id, state, finished_at from legwork.finished_done where slot = $1::smallint order by slot desc, id desc offset $2 limit 5000) old
-     where f.slot = $1::smallint and f.id = old.id and f.state = old.state and f.finished_at = old.finished_at returning f.queue_id, f.name, f.state
+    delete from legwork.finished_done f
+     where f.slot = $1::smallint and f.id = any(array(
+       select id from legwork.finished_done where slot = $1::smallint order by id desc offset $2 limit 5000))
+     returning f.queue_id, f.name, f.state
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from gone group by 1, 2, 3
   ) select count(*)::int as n from gone`,

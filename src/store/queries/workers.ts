@@ -43,7 +43,8 @@ const list = repeatable(
 const look = repeatable(
   'lw_worker_look',
   `select u.id::text as id, coalesce(j.claim = u.claim and j.worker_id = $4::int, false) as mine, j.cancel_at is not null as cancel, j.cancel_reason as reason
-     from unnest($2::bigint[], $3::int[]) as u(id, claim) left join legwork.job j on j.slot = $1::smallint and j.id = u.id`,
+     from unnest($2::bigint[], $3::int[]) as u(id, claim)
+     left join lateral (select * from legwork.job j where j.slot = $1::smallint and j.id = u.id offset 0) j on true`,
 )
 
 const leases = repeatable('lw_worker_leases', 'select batch, slot, ids::text[] as ids from legwork.lease where worker_id = $1')
