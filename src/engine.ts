@@ -35,7 +35,13 @@ export async function legwork(options: LegworkOptions): Promise<Legwork> {
   try {
     await store.migrate()
     await announce(store, definitions)
-    const engine: Legwork = new Engine({ store, definitions, retention, clock: options.clock ?? systemClock, use: options.use ?? [] })
+    const engine: Legwork = new Engine({
+      store,
+      definitions,
+      retention,
+      clock: options.clock ?? systemClock,
+      use: options.use ?? [],
+    })
     return engine
   } catch (error) {
     await store.close()
@@ -89,7 +95,9 @@ class Engine {
   ): Promise<JobRef<never>[]> {
     const definition = this.#definition(job)
     const each = typeof options === 'function' ? options : () => options
-    const rows = await Promise.all(inputs.map((input, index) => prepare(definition, input, each(input as never, index))))
+    const rows = await Promise.all(
+      inputs.map((input, index) => prepare(definition, input, each(input as never, index))),
+    )
     if (rows.length === 0) return []
     const tx = typeof options === 'function' ? undefined : options.tx
     const added = tx === undefined ? await this.#open().store.enqueue(rows) : await this.#inside(tx, rows)
@@ -148,9 +156,16 @@ class Engine {
     const { store, clock, definitions } = this.#open()
     if (this.#worker) return
     const events = this.#events
-    const worker = new Worker({ store, clock, events, definitions, options: workerOptions(options, this.#parts.retention, this.#parts.use), onWritten: (written) => {
-      this.#hub.tell({ ended: written.ended, changed: [...written.fed, ...written.returned], woken: written.woken })
-    } })
+    const worker = new Worker({
+      store,
+      clock,
+      events,
+      definitions,
+      options: workerOptions(options, this.#parts.retention, this.#parts.use),
+      onWritten: (written) => {
+        this.#hub.tell({ ended: written.ended, changed: [...written.fed, ...written.returned], woken: written.woken })
+      },
+    })
     this.#worker = worker
     this.#hub.subscribe(
       (hint) => {
@@ -190,7 +205,8 @@ class Engine {
   }
 
   #open(): EngineParts {
-    if (this.#closing) throw new LegworkError('LW_CLOSED', 'The engine has been closed.', { hint: 'Call legwork() again.' })
+    if (this.#closing)
+      throw new LegworkError('LW_CLOSED', 'The engine has been closed.', { hint: 'Call legwork() again.' })
     return this.#parts
   }
 
@@ -201,7 +217,10 @@ class Engine {
     if (found) return found
     const guess = nearest(job, definitions.keys())
     throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(job)} was given to legwork().`, {
-      hint: guess === undefined ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.` : `Did you mean ${show(guess)}?`,
+      hint:
+        guess === undefined
+          ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.`
+          : `Did you mean ${show(guess)}?`,
       details: { name: job, ...(guess !== undefined && { nearest: guess }) },
     })
   }
@@ -212,10 +231,16 @@ class Engine {
 
   /** Tells the workers and gives the refs. In a transaction the news may come before the commit: then the poll finds the job. */
   #added(definition: AnyJob, rows: readonly NewJob[], added: readonly Enqueued[]): JobRef[] {
-    const created = added.flatMap(({ id, created }, place) => (created ? [{ id, name: definition.name, queue: rows[place]?.queue ?? '' }] : []))
+    const created = added.flatMap(({ id, created }, place) =>
+      created ? [{ id, name: definition.name, queue: rows[place]?.queue ?? '' }] : [],
+    )
     if (created.length > 0) {
-      const soonest = Math.min(...rows.map((row) => row.delayMs ?? (row.runAt ? row.runAt.getTime() - this.#parts.clock.now() : 0)))
-      this.#hub.tell(soonest > 0 ? { due: soonest } : { enqueued: rows.map(({ queue, priority }) => ({ queue, priority })) })
+      const soonest = Math.min(
+        ...rows.map((row) => row.delayMs ?? (row.runAt ? row.runAt.getTime() - this.#parts.clock.now() : 0)),
+      )
+      this.#hub.tell(
+        soonest > 0 ? { due: soonest } : { enqueued: rows.map(({ queue, priority }) => ({ queue, priority })) },
+      )
       this.#events.emit('enqueued', { jobs: created })
     }
     return added.map(({ id, created: isNew }) => createRef(this.#refs, definition, id, isNew))
@@ -229,8 +254,13 @@ class Engine {
   /** Runs `work` over all ids that fit now, oldest first, a page at a time; a job that changes meanwhile is not met twice. */
   async #eachPage(filter: JobFilter, work: (ids: readonly string[]) => Promise<number>): Promise<number> {
     let count = 0
-    for (let after: string | undefined, more = true; more; ) {
-      const found: JobPage = await this.#open().store.list({ ...filter, order: 'oldest', limit: page, ...(after !== undefined && { after }) })
+    for (let after: string | undefined, more = true; more;) {
+      const found: JobPage = await this.#open().store.list({
+        ...filter,
+        order: 'oldest',
+        limit: page,
+        ...(after !== undefined && { after }),
+      })
       count += await work(found.jobs.map((job) => job.id))
       after = found.next
       more = after !== undefined

@@ -10,7 +10,8 @@ import type { NewJob } from './store/queries/enqueue.ts'
 /** Validates the input and every option, and gives the row to store. Nothing is stored when this throws. */
 export async function prepare(definition: AnyJob, input: unknown, options: EnqueueOptions): Promise<NewJob> {
   const { name } = definition
-  if (options.delay !== undefined && options.at !== undefined) throw optionError('at', 'left out when delay is given', options.at)
+  if (options.delay !== undefined && options.at !== undefined)
+    throw optionError('at', 'left out when delay is given', options.at)
   const wire = await encode(definition.inputSchema, input, {
     code: 'LW_INPUT_INVALID',
     label: `Input of job "${name}"`,
@@ -54,7 +55,10 @@ function tagList(tags: readonly unknown[]): string[] {
 
 function headerJson(headers: unknown): string | null {
   if (headers === undefined) return null
-  const good = typeof headers === 'object' && headers !== null && Object.values(headers).every((value) => typeof value === 'string')
+  const good =
+    typeof headers === 'object' &&
+    headers !== null &&
+    Object.values(headers).every((value) => typeof value === 'string')
   if (!good) throw optionError('headers', 'an object whose values are text', headers)
   return toJson(headers, 'Headers')
 }
@@ -62,7 +66,9 @@ function headerJson(headers: unknown): string | null {
 /** https://www.w3.org/TR/trace-context/#traceparent-header; an invalid one is refused rather than stored. */
 function trace(value: unknown): string | undefined {
   if (value === undefined) return undefined
-  const valid = typeof value === 'string' && /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(value)
+  const valid =
+    typeof value === 'string' &&
+    /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(value)
   if (!valid) throw optionError('traceparent', 'a W3C traceparent', value)
-  return value as string
+  return value
 }

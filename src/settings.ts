@@ -10,7 +10,11 @@ import type { Middleware } from './worker/executor.ts'
 import type { WorkerOptions } from './worker/worker.ts'
 
 /** Checks the options of `work` and fills in the defaults. */
-export function workerOptions(options: WorkOptions, retention: Retention, middleware: readonly Middleware[]): WorkerOptions {
+export function workerOptions(
+  options: WorkOptions,
+  retention: Retention,
+  middleware: readonly Middleware[],
+): WorkerOptions {
   const concurrency = options.concurrency ?? 10
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
     throw optionError('concurrency', 'a whole number from 1 to 10000', concurrency)
@@ -32,8 +36,12 @@ export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
   if (!Array.isArray(jobs)) throw optionError('jobs', 'a list of definitions made with job()', jobs)
   const map = new Map<string, AnyJob>()
   for (const job of jobs) {
-    if (typeof job?.name !== 'string' || typeof job.handle !== 'function') throw optionError('jobs', 'a list of definitions made with job()', job)
-    if (map.has(job.name)) throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(job.name)}.`, { hint: 'Give each its own name.' })
+    if (typeof job?.name !== 'string' || typeof job.handle !== 'function')
+      throw optionError('jobs', 'a list of definitions made with job()', job)
+    if (map.has(job.name))
+      throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(job.name)}.`, {
+        hint: 'Give each its own name.',
+      })
     map.set(job.name, job)
   }
   return map
@@ -57,15 +65,23 @@ export async function announce(store: Store, definitions: ReadonlyMap<string, An
 
 export function retentionOf(given: LegworkOptions['retention'] = {}): Retention {
   const { count } = given
-  if (count !== undefined && (!Number.isInteger(count) || count < 0)) throw optionError('retention.count', 'a whole number from 0', count)
-  return { done: milliseconds(given.age ?? '7d', 'retention.age'), dead: milliseconds(given.dead ?? '90d', 'retention.dead'), count }
+  if (count !== undefined && (!Number.isInteger(count) || count < 0))
+    throw optionError('retention.count', 'a whole number from 0', count)
+  return {
+    done: milliseconds(given.age ?? '7d', 'retention.age'),
+    dead: milliseconds(given.dead ?? '90d', 'retention.dead'),
+    count,
+  }
 }
 
 function queueLimits(queues: WorkOptions['queues'], concurrency: number): ReadonlyMap<string, number> | undefined {
   if (queues === undefined) return undefined
-  const entries = Array.isArray(queues) ? queues.map((name: string) => [name, Infinity] as const) : Object.entries(queues as Record<string, number>)
+  const entries = Array.isArray(queues)
+    ? queues.map((name: string) => [name, Infinity] as const)
+    : Object.entries(queues as Record<string, number>)
   for (const [name, limit] of entries) {
-    if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1)) throw optionError(`queues.${name}`, 'a whole number from 1', limit)
+    if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1))
+      throw optionError(`queues.${name}`, 'a whole number from 1', limit)
   }
   return new Map(entries.map(([name, limit]) => [name, Math.min(limit, limit === Infinity ? Infinity : concurrency)]))
 }

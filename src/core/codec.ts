@@ -62,7 +62,10 @@ export function toJson(value: unknown, label: string): string | null {
 }
 
 /** JSON Schemas of a Standard Schema where its library offers them (standardschema.dev/json-schema), else undefined. */
-export function jsonSchemaOf(schema: Schema | undefined, side: 'input' | 'output'): Record<string, unknown> | undefined {
+export function jsonSchemaOf(
+  schema: Schema | undefined,
+  side: 'input' | 'output',
+): Record<string, unknown> | undefined {
   const standard = schema?.['~standard'] as Partial<StandardJSONSchemaV1['~standard']> | undefined
   if (!standard?.jsonSchema) return undefined
   try {
@@ -147,6 +150,8 @@ function findBadText(value: unknown, path: string): Flaw | undefined {
 function pathText(keys: readonly PropertyKey[], root = '$'): string {
   return keys.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`
-    return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(String(key)) ? `${text}.${String(key)}` : `${text}[${JSON.stringify(String(key))}]`
+    return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(String(key))
+      ? `${text}.${String(key)}`
+      : `${text}[${JSON.stringify(String(key))}]`
   }, root)
 }

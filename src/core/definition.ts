@@ -66,7 +66,9 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly memory: number | undefined
   readonly handler: Handler<Parsed, Return> | undefined
   /** The same contract with `handler` attached: a new definition, this one stays as it is. */
-  handle<R extends Return>(handler: Handler<Parsed, R>): JobDefinition<In, Parsed, R, unknown extends Return ? Wire<R> : Result>
+  handle<R extends Return>(
+    handler: Handler<Parsed, R>,
+  ): JobDefinition<In, Parsed, R, unknown extends Return ? Wire<R> : Result>
   /** Only for the compiler: carries the type of `ref.result()`. */
   readonly '~result'?: Result
 }
@@ -120,7 +122,8 @@ function build<In, Parsed, Return, Result>(
 
 function checkNames(name: unknown, queue: unknown): void {
   const rule = 'text of 1 to 200 characters without spaces at the ends'
-  const good = (text: unknown) => typeof text === 'string' && text.length > 0 && text.length <= 200 && text.trim() === text
+  const good = (text: unknown) =>
+    typeof text === 'string' && text.length > 0 && text.length <= 200 && text.trim() === text
   if (!good(name)) throw optionError('name', rule, name)
   if (queue !== undefined && !good(queue)) throw optionError('queue', rule, queue)
 }
@@ -135,6 +138,7 @@ function checkIsolation(name: string, options: JobOptions<Schema | undefined, Sc
 }
 
 function crashLimit(crashes: number): number {
-  if (!Number.isInteger(crashes) || crashes < 1 || crashes > 1_000) throw optionError('crashes', 'a whole number from 1 to 1000', crashes)
+  if (!Number.isInteger(crashes) || crashes < 1 || crashes > 1_000)
+    throw optionError('crashes', 'a whole number from 1 to 1000', crashes)
   return crashes
 }

@@ -20,20 +20,7 @@ export function milliseconds(duration: Duration, option: string): number {
   return Math.round(ms)
 }
 
-/** A duration as a person would say it: `1250` → `'1.3 s'`. */
-export function humanDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${round(ms / 1_000)} s`
-  if (ms < 3_600_000) return `${round(ms / 60_000)} min`
-  if (ms < 172_800_000) return `${round(ms / 3_600_000)} h`
-  return `${round(ms / 86_400_000)} days`
-}
-
 function parse(text: unknown): number | undefined {
   const match = typeof text === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/.exec(text.trim()) : null
   return match ? Number(match[1]) * units[match[2] as keyof typeof units] : undefined
-}
-
-function round(value: number): string {
-  return value >= 10 ? String(Math.round(value)) : value.toFixed(1).replace(/\.0$/, '')
 }

@@ -103,7 +103,7 @@ const maxText = 16_000
 /** Turns anything that was thrown into plain data; never throws itself. */
 export function serializeError(error: unknown, depth = 0): SerializedError {
   if (!isErrorLike(error)) return { name: 'NonError', message: `Thrown value: ${show(error)}` }
-  const code = 'code' in error && error.code !== undefined ? clean(String(error.code)) : undefined
+  const code = codeOf(error)
   const cause = error.cause !== undefined && depth < maxCauses ? serializeError(error.cause, depth + 1) : undefined
   return {
     name: clean(error.name || 'Error'),
@@ -112,6 +112,10 @@ export function serializeError(error: unknown, depth = 0): SerializedError {
     ...(typeof error.stack === 'string' && { stack: clean(error.stack) }),
     ...(cause && { cause }),
   }
+}
+
+function codeOf({ code }: ErrorLike): string | undefined {
+  return typeof code === 'string' || typeof code === 'number' ? clean(String(code)) : undefined
 }
 
 interface ErrorLike {

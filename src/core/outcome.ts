@@ -61,7 +61,8 @@ export function controlOf(error: unknown): Control | undefined {
   if (!(error instanceof Error)) return undefined
   const delay = 'delay' in error && typeof error.delay === 'number' ? error.delay : undefined
   if (error instanceof Abort || error.name === 'Abort') return { kind: 'abort', error: serializeError(error) }
-  if (error.name === 'RetryAfter' && delay !== undefined) return { kind: 'retry-after', delay, error: serializeError(error) }
+  if (error.name === 'RetryAfter' && delay !== undefined)
+    return { kind: 'retry-after', delay, error: serializeError(error) }
   if (error.name === 'Snooze' && delay !== undefined) return { kind: 'snooze', delay, reason: error.message }
   return undefined
 }

@@ -5,7 +5,10 @@ import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
 
 /** What a single job may have otherwise than its definition. A back-off function cannot travel with a row. */
 export interface Overrides {
-  readonly retry?: (Omit<RetryOptions, 'backoff'> & { readonly backoff?: 'exponential' | 'linear' | 'fixed' }) | number | false
+  readonly retry?:
+    | (Omit<RetryOptions, 'backoff'> & { readonly backoff?: 'exponential' | 'linear' | 'fixed' })
+    | number
+    | false
   readonly timeout?: Duration
 }
 
@@ -23,7 +26,10 @@ export function encodeOverrides(overrides: Overrides): string | null {
 }
 
 /** The policy and timeout of one job: its own where it has them, else its definition's. */
-export function effective(definition: AnyJob, stored: Readonly<Record<string, unknown>>): { retry: RetryPolicy; timeout: number | undefined } {
+export function effective(
+  definition: AnyJob,
+  stored: Readonly<Record<string, unknown>>,
+): { retry: RetryPolicy; timeout: number | undefined } {
   const retry = stored['retry'] as Partial<RetryPolicy> | undefined
   const timeout = stored['timeout'] as number | undefined
   return { retry: retry ? { ...definition.retry, ...retry } : definition.retry, timeout: timeout ?? definition.timeout }

@@ -40,7 +40,12 @@ export function retryPolicy(options: RetryOptions | number | false | undefined):
 }
 
 /** Milliseconds to wait after `attempt` (from 1) failed with `error`. Jitter after "equal jitter", AWS Architecture Blog 2015. */
-export function retryDelay(policy: RetryPolicy, attempt: number, error: unknown, random: () => number = Math.random): number {
+export function retryDelay(
+  policy: RetryPolicy,
+  attempt: number,
+  error: unknown,
+  random: () => number = Math.random,
+): number {
   if (typeof policy.backoff === 'function') {
     return Math.min(milliseconds(policy.backoff(attempt, error), 'the result of retry.backoff'), policy.max)
   }
@@ -84,7 +89,8 @@ function headerOf(value: unknown): string | undefined {
   const headers = isObject(value) ? value['headers'] : undefined
   if (!isObject(headers)) return undefined
   const get = headers['get']
-  const found = typeof get === 'function' ? get.call(headers, 'retry-after') : (headers['retry-after'] ?? headers['Retry-After'])
+  const found =
+    typeof get === 'function' ? get.call(headers, 'retry-after') : (headers['retry-after'] ?? headers['Retry-After'])
   return typeof found === 'string' || typeof found === 'number' ? String(found) : undefined
 }
 

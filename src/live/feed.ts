@@ -31,7 +31,12 @@ export type JobEvent = EventBase &
         /** Milliseconds until the next attempt. */
         readonly delay: number | undefined
       }
-    | { readonly type: 'ended'; readonly state: FinalState; readonly reason: string | undefined; readonly error: SerializedError | undefined }
+    | {
+        readonly type: 'ended'
+        readonly state: FinalState
+        readonly reason: string | undefined
+        readonly error: SerializedError | undefined
+      }
   )
 
 export interface FeedOptions {
@@ -47,7 +52,11 @@ const page = 500
  * The feed of one job: what has happened, then what happens, until it ends. Lifecycle events are not stored: they are
  * read off the job's row and its attempts, and put in order with the stored lines by (claim, phase, seq).
  */
-export async function* followFeed(parts: { store: Store; clock: Clock; hub: Hub }, id: string, options: FeedOptions): AsyncGenerator<JobEvent> {
+export async function* followFeed(
+  parts: { store: Store; clock: Clock; hub: Hub },
+  id: string,
+  options: FeedOptions,
+): AsyncGenerator<JobEvent> {
   let after = parseCursor(options.after ?? '0.0.0')
   const news = new News(parts.hub, id)
   try {
@@ -72,14 +81,23 @@ export async function readFeed(store: Store, id: string, after: Place): Promise<
   const [attempts, lines] = await Promise.all([
     store.attempts(id),
     // Lines have phase 1: a place in phase 2 or later of a claim is past all of them.
-    store.readFeed(id, after.phase > 1 ? { claim: after.claim, seq: lastSeq } : { claim: after.claim, seq: after.phase === 1 ? after.seq : '0' }, page),
+    store.readFeed(
+      id,
+      after.phase > 1
+        ? { claim: after.claim, seq: lastSeq }
+        : { claim: after.claim, seq: after.phase === 1 ? after.seq : '0' },
+      page,
+    ),
   ])
-  const events = [...lifecycle(job, attempts, lines), ...lines.map(lineEvent)].map(({ place, event }) => ({ place, event }))
+  const events = [...lifecycle(job, attempts, lines), ...lines.map(lineEvent)].map(({ place, event }) => ({
+    place,
+    event,
+  }))
   const cut = lines.length === page ? placeOf(lines.at(-1)) : undefined // more lines follow: nothing after them yet
   return events
     .filter(({ place }) => compare(place, after) > 0 && (!cut || compare(place, cut) <= 0))
     .toSorted((a, b) => compare(a.place, b.place))
-    .map(({ place, event }) => ({ ...event, cursor: `${place.claim}.${place.phase}.${place.seq}` }) as JobEvent)
+    .map(({ place, event }) => ({ ...event, cursor: `${place.claim}.${place.phase}.${place.seq}` }))
 }
 
 /** Place of an event: the claim it belongs to; within it 0 start, 1 stored lines by seq, 2 end of the attempt, 3 end of the job. */
@@ -136,18 +154,31 @@ function lifecycle(job: JobRecord, attempts: readonly AttemptRecord[], lines: re
   const placed: Placed[] = [{ place: { claim: 0, phase: 1, seq: '1' }, event: { type: 'enqueued', at: job.createdAt } }]
   for (const attempt of attempts) {
     const { claim, startedAt, worker, outcome, error, delay } = attempt
-    if (startedAt) placed.push({ place: at(claim, 0), event: { type: 'started', at: startedAt, attempt: attempt.attempt, worker } })
+    if (startedAt)
+      placed.push({ place: at(claim, 0), event: { type: 'started', at: startedAt, attempt: attempt.attempt, worker } })
     if (outcome !== 'dead' && outcome !== 'cancelled') {
-      placed.push({ place: at(claim, 2), event: { type: 'attempt', at: attempt.endedAt, attempt: attempt.attempt, outcome, error, delay } })
+      placed.push({
+        place: at(claim, 2),
+        event: { type: 'attempt', at: attempt.endedAt, attempt: attempt.attempt, outcome, error, delay },
+      })
     }
   }
   const last = Math.max(0, ...attempts.map((attempt) => attempt.claim), ...lines.map((line) => line.claim))
   const current = { attempt: job.attempt, worker: job.worker, claim: job.claim }
   if (job.startedAt && (job.state === 'running' || job.state === 'completed')) {
-    placed.push({ place: at(current.claim, 0), event: { type: 'started', at: job.startedAt, attempt: job.attempt, worker: job.worker } })
+    placed.push({
+      place: at(current.claim, 0),
+      event: { type: 'started', at: job.startedAt, attempt: job.attempt, worker: job.worker },
+    })
   }
   if (isFinal(job.state)) {
-    const event = { type: 'ended', at: job.finishedAt ?? job.createdAt, state: job.state, reason: job.reason, error: job.error } as const
+    const event = {
+      type: 'ended',
+      at: job.finishedAt ?? job.createdAt,
+      state: job.state,
+      reason: job.reason,
+      error: job.error,
+    } as const
     placed.push({ place: at(Math.max(last, current.claim), 3), event })
   }
   return placed

@@ -130,7 +130,7 @@ function decode(payload: string): { from: string; hint: Hint } | undefined {
   try {
     const message = JSON.parse(payload) as { from?: unknown; hint?: unknown }
     if (typeof message.from !== 'string' || typeof message.hint !== 'object' || message.hint === null) return undefined
-    return { from: message.from, hint: message.hint as Hint }
+    return { from: message.from, hint: message.hint }
   } catch {
     return undefined
   }

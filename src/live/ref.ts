@@ -50,14 +50,22 @@ export interface RefParts {
   readonly results: Results
 }
 
-export function createRef<Result>(parts: RefParts, definition: AnyJob | undefined, id: string, created: boolean): JobRef<Result> {
+export function createRef<Result>(
+  parts: RefParts,
+  definition: AnyJob | undefined,
+  id: string,
+  created: boolean,
+): JobRef<Result> {
   return {
     id,
     created,
     status: () => status(parts, id),
     async result({ timeout, signal } = {}) {
       const ms = timeout === undefined ? undefined : milliseconds(timeout, 'timeout')
-      const ended = await parts.results.wait(id, { ...(ms !== undefined && { timeout: ms }), ...(signal && { signal }) })
+      const ended = await parts.results.wait(id, {
+        ...(ms !== undefined && { timeout: ms }),
+        ...(signal && { signal }),
+      })
       return (await outputOf(ended, definition)) as Result
     },
     events: (options = {}) => followFeed(parts, id, options),
@@ -89,13 +97,19 @@ async function status(parts: RefParts, id: string): Promise<JobRecord> {
 async function outputOf(ended: Ended, definition: AnyJob | undefined): Promise<unknown> {
   if (ended.state !== 'completed') throw failureOf(ended)
   const wire = ended.output === null ? undefined : (JSON.parse(ended.output) as unknown)
-  return decode(definition?.outputSchema, wire, { code: 'LW_OUTPUT_INVALID', label: `Stored output of job "${ended.name}"` })
+  return decode(definition?.outputSchema, wire, {
+    code: 'LW_OUTPUT_INVALID',
+    label: `Stored output of job "${ended.name}"`,
+  })
 }
 
 function failureOf(ended: Ended): LegworkError {
   const { id, name, state, reason, error, attempt } = ended
   const details = { id, name, state, reason, attempt, error }
-  if (state === 'cancelled') return new LegworkError('LW_JOB_CANCELLED', `Job ${id} (${name}) was cancelled: ${reason ?? 'no reason given'}.`, { details })
+  if (state === 'cancelled')
+    return new LegworkError('LW_JOB_CANCELLED', `Job ${id} (${name}) was cancelled: ${reason ?? 'no reason given'}.`, {
+      details,
+    })
   const why = error ? `${error.name}: ${error.message}` : (reason ?? state)
   return new LegworkError('LW_JOB_DEAD', `Job ${id} (${name}) is dead after attempt ${attempt}: ${why}`, {
     details,

@@ -28,7 +28,7 @@ export class Results {
   readonly #waiters = new Map<string, Set<Waiter>>()
   readonly #unsubscribe: () => void
   #wanted = new Set<string>()
-  #looking: Promise<void> | undefined
+  #looking = false
   #stopPolling: (() => void) | undefined
 
   constructor(store: Store, clock: Clock, hub: Hub) {
@@ -67,7 +67,8 @@ export class Results {
     this.#unsubscribe()
     this.#stopPolling?.()
     for (const [id, waiters] of this.#waiters) {
-      for (const waiter of waiters) waiter.reject(new LegworkError('LW_CLOSED', `The engine was closed while job ${id} was waited for.`))
+      for (const waiter of waiters)
+        waiter.reject(new LegworkError('LW_CLOSED', `The engine was closed while job ${id} was waited for.`))
     }
   }
 
@@ -93,9 +94,11 @@ export class Results {
   #look(ids: readonly string[]): void {
     for (const id of ids) this.#wanted.add(id)
     if (this.#wanted.size === 0) return
-    this.#looking ??= this.#query().finally(() => {
-      this.#looking = undefined
-      if (this.#wanted.size > 0) this.#look([])
+    if (this.#looking) return
+    this.#looking = true
+    void this.#query().finally(() => {
+      this.#looking = false
+      this.#look([])
     })
   }
 
@@ -122,9 +125,15 @@ export function notFound(id: string): LegworkError {
 }
 
 function late(id: string, timeout: number): LegworkError {
-  return new LegworkError('LW_WAIT_TIMEOUT', `Job ${id} did not end within ${timeout} ms.`, { hint: 'The job goes on; ask again later.', details: { id, timeout } })
+  return new LegworkError('LW_WAIT_TIMEOUT', `Job ${id} did not end within ${timeout} ms.`, {
+    hint: 'The job goes on; ask again later.',
+    details: { id, timeout },
+  })
 }
 
 function aborted(id: string, signal: AbortSignal | undefined): LegworkError {
-  return new LegworkError('LW_WAIT_ABORTED', `The wait for job ${id} was aborted.`, { cause: signal?.reason, details: { id } })
+  return new LegworkError('LW_WAIT_ABORTED', `The wait for job ${id} was aborted.`, {
+    cause: signal?.reason,
+    details: { id },
+  })
 }

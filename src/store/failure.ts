@@ -4,7 +4,16 @@ export function isRolledBack(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
-const brokenSockets = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENOENT'])
+const brokenSockets = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENOENT',
+])
 /** admin shutdown, crash shutdown, cannot connect now, idle timeout, too many connections */
 const serverGone = new Set(['57P01', '57P02', '57P03', '57P05', '53300'])
 
@@ -14,7 +23,12 @@ export function isDisconnect(error: unknown): boolean {
   if (code !== undefined && (brokenSockets.has(code) || serverGone.has(code) || code.startsWith('08'))) return true
   if (error instanceof AggregateError) return error.errors.some(isDisconnect)
   // pg gives these no code
-  return error instanceof Error && /Connection terminated|timeout exceeded when trying to connect|Query read timeout|connection error and is not queryable/.test(error.message)
+  return (
+    error instanceof Error &&
+    /Connection terminated|timeout exceeded when trying to connect|Query read timeout|connection error and is not queryable/.test(
+      error.message,
+    )
+  )
 }
 
 /** Waits before the next try: 50 ms, doubling to 2 s, with jitter so that many processes do not come back at once. */
@@ -32,5 +46,7 @@ export function rest(tries: number, signal: AbortSignal): Promise<void> {
 }
 
 function codeOf(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined
 }

@@ -17,7 +17,12 @@ interface Holder {
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const path = `${folder}.lock`
-  const mine: Holder = { pid: process.pid, host: hostname(), born: await bornOf(process.pid), since: new Date().toISOString() }
+  const mine: Holder = {
+    pid: process.pid,
+    host: hostname(),
+    born: await bornOf(process.pid),
+    since: new Date().toISOString(),
+  }
   const draft = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`
   await writeFile(draft, JSON.stringify(mine))
   try {

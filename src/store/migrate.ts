@@ -61,16 +61,24 @@ async function pending(on: Queryable, migrations: readonly Migration[]): Promise
 function check(row: { id: number; name: string; checksum: string }, migrations: readonly Migration[]): void {
   const known = migrations.find((migration) => migration.id === row.id)
   if (!known) {
-    throw new LegworkError('LW_SCHEMA_NEWER', `The database has migration ${row.name}; this version of legwork knows up to ${migrations.at(-1)?.name}.`, {
-      hint: 'Upgrade legwork in this process; the database cannot go back.',
-      details: { found: row.name, known: migrations.at(-1)?.name },
-    })
+    throw new LegworkError(
+      'LW_SCHEMA_NEWER',
+      `The database has migration ${row.name}; this version of legwork knows up to ${migrations.at(-1)?.name}.`,
+      {
+        hint: 'Upgrade legwork in this process; the database cannot go back.',
+        details: { found: row.name, known: migrations.at(-1)?.name },
+      },
+    )
   }
   if (known.checksum !== row.checksum) {
-    throw new LegworkError('LW_SCHEMA_CHANGED', `Migration ${row.name} was applied with another text than this version has.`, {
-      hint: 'Use the released package, unmodified; a development database can be deleted and made again.',
-      details: { migration: row.name },
-    })
+    throw new LegworkError(
+      'LW_SCHEMA_CHANGED',
+      `Migration ${row.name} was applied with another text than this version has.`,
+      {
+        hint: 'Use the released package, unmodified; a development database can be deleted and made again.',
+        details: { migration: row.name },
+      },
+    )
   }
 }
 

@@ -33,7 +33,8 @@ async function connect(database: DatabaseOption): Promise<Connection> {
   if (typeof database === 'string') {
     if (database.trim() === '') throw optionError('database', 'a postgres:// URL or a folder', database)
     if (/^postgres(ql)?:\/\//.test(database)) return connectPostgres({ url: database })
-    if (/^[a-z][a-z+]+:\/\//.test(database)) throw optionError('database', 'a postgres:// URL or a folder', database.replace(/\/\/.*@/, '//…@'))
+    if (/^[a-z][a-z+]+:\/\//.test(database))
+      throw optionError('database', 'a postgres:// URL or a folder', database.replace(/\/\/.*@/, '//…@'))
     return openPglite({ folder: database })
   }
   if ('pglite' in database) return adoptPglite(database.pglite, async () => undefined)

@@ -60,7 +60,7 @@ class PgliteConnection implements Connection {
   }
 
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
-    return this.#database.transaction((tx) => work(new PgliteTransaction(tx))) as Promise<T>
+    return this.#database.transaction((tx) => work(new PgliteTransaction(tx)))
   }
 
   /** Nobody else can listen: the process wakes itself. */
@@ -91,7 +91,11 @@ class PgliteTransaction implements Queryable {
   }
 }
 
-async function rowsOf<R extends Row>(on: PGlite | Transaction, statement: Statement, params: readonly unknown[]): Promise<R[]> {
+async function rowsOf<R extends Row>(
+  on: PGlite | Transaction,
+  statement: Statement,
+  params: readonly unknown[],
+): Promise<R[]> {
   const result = await on.query<R>(statement.text, [...params], { parsers })
   return result.rows
 }

@@ -98,13 +98,16 @@ class PostgresConnection implements Connection {
       if ('result' in attempt) return attempt.result
       const again = !attempt.sent || isRolledBack(attempt.error) || (repeatable && isDisconnect(attempt.error))
       if (!again) throw attempt.sent && isDisconnect(attempt.error) ? unknownFate(attempt.error) : attempt.error
-      if (this.#closing.signal.aborted) throw new LegworkError('LW_CLOSED', 'The engine was closed.', { cause: attempt.error })
+      if (this.#closing.signal.aborted)
+        throw new LegworkError('LW_CLOSED', 'The engine was closed.', { cause: attempt.error })
       if (Date.now() > deadline) throw unreachable(patience, attempt.error)
       await rest(tries, this.#closing.signal)
     }
   }
 
-  async #attempt<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<{ result: T } | { error: unknown; sent: boolean }> {
+  async #attempt<T>(
+    work: (client: pg.PoolClient) => Promise<T>,
+  ): Promise<{ result: T } | { error: unknown; sent: boolean }> {
     let client: pg.PoolClient
     try {
       client = await this.#pool.connect()
@@ -169,7 +172,11 @@ class PostgresTransaction implements Queryable {
   }
 }
 
-async function rowsOf<R extends Row>(client: pg.ClientBase, statement: Statement, params: readonly unknown[]): Promise<R[]> {
+async function rowsOf<R extends Row>(
+  client: pg.ClientBase,
+  statement: Statement,
+  params: readonly unknown[],
+): Promise<R[]> {
   const result = await client.query<R>({ name: statement.name, text: statement.text, values: [...params] })
   return result.rows
 }
@@ -189,10 +196,14 @@ function ended(client: pg.Client, signal: AbortSignal): Promise<void> {
 }
 
 function unknownFate(cause: unknown): LegworkError {
-  return new LegworkError('LW_DATABASE_UNREACHABLE', 'The connection broke before the database answered; the statement may have taken effect.', {
-    hint: 'Look before you repeat it, or give the job a unique key so that repeating is harmless.',
-    cause,
-  })
+  return new LegworkError(
+    'LW_DATABASE_UNREACHABLE',
+    'The connection broke before the database answered; the statement may have taken effect.',
+    {
+      hint: 'Look before you repeat it, or give the job a unique key so that repeating is harmless.',
+      cause,
+    },
+  )
 }
 
 function unreachable(patience: number, cause: unknown): LegworkError {

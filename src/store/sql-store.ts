@@ -15,7 +15,15 @@ import { rescue, returnStrays } from './queries/rescue.ts'
 import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
 import { nextDue, stage } from './queries/stage.ts'
 import { extendPartitions, foldCounters, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
-import { beatWorker, endWorker, forgetWorkers, leasesOf, listWorkers, lookAfter, registerWorker } from './queries/workers.ts'
+import {
+  beatWorker,
+  endWorker,
+  forgetWorkers,
+  leasesOf,
+  listWorkers,
+  lookAfter,
+  registerWorker,
+} from './queries/workers.ts'
 import { slotOf, type Store } from './store.ts'
 import type { Transaction } from './transaction/transaction.ts'
 
@@ -87,14 +95,22 @@ function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]
   return inChunks(jobs, async (chunk) => enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])))
 }
 
-async function inChunks(jobs: readonly NewJob[], add: (chunk: readonly NewJob[]) => Promise<Enqueued[]>): Promise<Enqueued[]> {
+async function inChunks(
+  jobs: readonly NewJob[],
+  add: (chunk: readonly NewJob[]) => Promise<Enqueued[]>,
+): Promise<Enqueued[]> {
   const all: Enqueued[] = []
   for (let at = 0; at < jobs.length; at += largestEnqueue) all.push(...(await add(jobs.slice(at, at + largestEnqueue))))
   return all
 }
 
 /** Both kinds of outcome. Only keyed endings need a transaction around several statements. */
-async function settle(connection: Connection, scope: SettleScope, endings: readonly Ending[], returns: readonly Return[]): Promise<Settled> {
+async function settle(
+  connection: Connection,
+  scope: SettleScope,
+  endings: readonly Ending[],
+  returns: readonly Return[],
+): Promise<Settled> {
   const ids = new Set<string>()
   const woken: Settled['woken'][number][] = []
   const add = (part: Settled) => {
@@ -150,10 +166,17 @@ function bySlot(ids: readonly string[]): [number, string[]][] {
   return [...groups]
 }
 
-async function maintain(connection: Connection, slots: readonly number[], retention: Retention): Promise<{ partitions: number; rows: number }> {
+async function maintain(
+  connection: Connection,
+  slots: readonly number[],
+  retention: Retention,
+): Promise<{ partitions: number; rows: number }> {
   await extendPartitions(connection)
   const gone = await prune(connection, slots, retention)
   await forgetWorkers(connection, workerMemory)
-  if (!connection.traits.vacuums) await connection.script('vacuum analyze legwork.job, legwork.lease, legwork.tally, legwork.key_holder, legwork.count')
+  if (!connection.traits.vacuums)
+    await connection.script(
+      'vacuum analyze legwork.job, legwork.lease, legwork.tally, legwork.key_holder, legwork.count',
+    )
   return gone
 }

@@ -88,7 +88,10 @@ export class ClaimLoop {
   async #claimFrom(lanes: Lanes): Promise<boolean> {
     const { store, holdings, workerId, names, queueLimit, onClaimed } = this.#parts
     const limit = this.#wanted()
-    const plan = limit > 0 && lanes.hot ? lanes.plan((queueId) => Math.min(limit, this.#room(queueLimit(queueId), holdings.ofQueue(queueId)))) : []
+    const plan =
+      limit > 0 && lanes.hot
+        ? lanes.plan((queueId) => Math.min(limit, this.#room(queueLimit(queueId), holdings.ofQueue(queueId))))
+        : []
     if (plan.length === 0) return false
     const batch = ++this.#batches.last
     this.inFlight.add(batch)

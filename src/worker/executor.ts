@@ -55,7 +55,10 @@ async function runHere(run: Run): Promise<unknown> {
   const context = contextOf(run, input)
   held.abort.signal.throwIfAborted()
   const call = async () => definition.handler?.(context)
-  const chain = parts.middleware.reduceRight<() => Promise<unknown>>((next, layer) => async () => layer(context, next), call)
+  const chain = parts.middleware.reduceRight<() => Promise<unknown>>(
+    (next, layer) => async () => layer(context, next),
+    call,
+  )
   return chain()
 }
 
@@ -86,7 +89,7 @@ function bounded(run: Run, work: Promise<unknown>): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let stopWaiting: Cancel | undefined
     const onAbort = () => {
-      stopWaiting = run.parts.clock.after(patience, () => finish(() => reject(signal.reason)))
+      stopWaiting = run.parts.clock.after(patience, () => finish(() => reject(signal.reason as Error)))
     }
     const finish = (settle: () => void) => {
       stopWaiting?.()
@@ -116,9 +119,10 @@ function outcomeOf(run: Run, error: unknown): Outcome {
   const { signal } = run.held.abort
   const reason: unknown = signal.aborted ? signal.reason : undefined
   if (reason instanceof LegworkError) {
-    if (reason.code === 'LW_JOB_CANCELLED') return { kind: 'cancelled', reason: String(reason.details['reason'] ?? 'cancelled') }
+    if (reason.code === 'LW_JOB_CANCELLED') return { kind: 'cancelled', reason: textOf(reason.details['reason']) }
     if (reason.code === 'LW_SHUTDOWN') return { kind: 'released' }
-    if (reason.code === 'LW_JOB_TIMEOUT') return failure(run, error === reason ? reason : withCause(reason, error), undefined)
+    if (reason.code === 'LW_JOB_TIMEOUT')
+      return failure(run, error === reason ? reason : withCause(reason, error), undefined)
   }
   if (error instanceof LegworkError && error.code === 'LW_INPUT_INVALID' && error.details['job'] === run.held.job.id) {
     return { kind: 'dead', reason: 'invalid_input', error: serializeError(error) }
@@ -153,7 +157,10 @@ function exhausted(run: Run, error: SerializedError): Outcome | undefined {
 async function decodeInput(run: Run): Promise<unknown> {
   const { id, name } = run.held.job
   try {
-    return await decode(run.definition.inputSchema, wireOf(run.held), { code: 'LW_INPUT_INVALID', label: `Stored input of job "${name}"` })
+    return await decode(run.definition.inputSchema, wireOf(run.held), {
+      code: 'LW_INPUT_INVALID',
+      label: `Stored input of job "${name}"`,
+    })
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new LegworkError('LW_INPUT_INVALID', `Job ${id} was not run: ${why}`, { cause, details: { job: id } })
@@ -161,7 +168,10 @@ async function decodeInput(run: Run): Promise<unknown> {
 }
 
 async function encodeOutput(run: Run, output: unknown): Promise<string | null> {
-  return encode(run.definition.outputSchema, output, { code: 'LW_OUTPUT_INVALID', label: `Output of job "${run.held.job.name}"` })
+  return encode(run.definition.outputSchema, output, {
+    code: 'LW_OUTPUT_INVALID',
+    label: `Output of job "${run.held.job.name}"`,
+  })
 }
 
 function wireOf(held: Held): unknown {
@@ -212,9 +222,13 @@ function progress(run: Run, value: unknown): void {
 
 function log(run: Run, level: LogLevel, message: string, data: unknown): void {
   if (run.held.lost) return
-  const json = toJson({ level, message: String(message), ...(data !== undefined && { data }) }, `Log line of job "${run.held.job.name}"`)
+  const json = toJson({ level, message, ...(data !== undefined && { data }) }, `Log line of job "${run.held.job.name}"`)
   run.parts.writer.line(run.held, 'log', json ?? 'null')
   run.parts.events.emit('log', { ...run.held.event, level, message, data })
+}
+
+function textOf(reason: unknown): string {
+  return typeof reason === 'string' ? reason : 'cancelled'
 }
 
 function withCause(reason: LegworkError, cause: unknown): Error {

@@ -81,7 +81,8 @@ export class Heartbeat {
       await this.#returnStrays()
     } catch (error) {
       events.emit('error', { during: 'heartbeat', error })
-      if (clock.now() - this.#lastBeat > lease) this.lose(holdings.all(), 'the database has not answered for longer than the lease')
+      if (clock.now() - this.#lastBeat > lease)
+        this.lose(holdings.all(), 'the database has not answered for longer than the lease')
     }
   }
 
@@ -97,7 +98,11 @@ export class Heartbeat {
     this.#seen = new Set(holdings.all())
     for (const slot of new Set(old.map((held) => held.job.slot))) {
       const own = old.filter((held) => held.job.slot === slot)
-      const looks = await store.lookAfter(slot, this.#id, own.map(({ job }) => ({ id: job.id, claim: job.claim })))
+      const looks = await store.lookAfter(
+        slot,
+        this.#id,
+        own.map(({ job }) => ({ id: job.id, claim: job.claim })),
+      )
       for (const look of looks) this.#heed(look)
     }
   }
@@ -116,7 +121,11 @@ export class Heartbeat {
     // A lease row disappears with the flush that settles its last job: only what is still there next time is a stray.
     const again = strays.filter(({ batch }) => this.#suspected.has(batch))
     this.#suspected = new Set(strays.map(({ batch }) => batch))
-    if (again.length > 0) await store.returnStrays(this.#id, again.map(({ batch }) => batch))
+    if (again.length > 0)
+      await store.returnStrays(
+        this.#id,
+        again.map(({ batch }) => batch),
+      )
   }
   #suspected = new Set<number>()
 }
@@ -124,5 +133,9 @@ export class Heartbeat {
 /** Tells a running job that its cancel was asked for. */
 export function cancelHeld(held: Held, reason: string): void {
   if (held.abort.signal.aborted) return
-  held.abort.abort(new LegworkError('LW_JOB_CANCELLED', `Job ${held.job.id} (${held.job.name}) was cancelled: ${reason}.`, { details: { reason } }))
+  held.abort.abort(
+    new LegworkError('LW_JOB_CANCELLED', `Job ${held.job.id} (${held.job.name}) was cancelled: ${reason}.`, {
+      details: { reason },
+    }),
+  )
 }

@@ -83,7 +83,8 @@ export class Lanes {
       if (rescanned) lane.rescanAt = performance.now() + Math.max(rescanEvery, ms * rescanShare)
       lane.floor.saw(claimed)
       if (full || (counts.get(lane) ?? 0) >= max || claimed.parked > 0) continue
-      lane.again = !rescanned && lane.floor.final < lane.floor.scan && (ms < cheapRescan || performance.now() >= lane.rescanAt)
+      lane.again =
+        !rescanned && lane.floor.final < lane.floor.scan && (ms < cheapRescan || performance.now() >= lane.rescanAt)
       lane.hot = lane.again
     }
   }
@@ -114,7 +115,7 @@ export class Lanes {
     const lane = { queueId, priority, floor: new Floor(), hot: true, again: false, rescanAt: 0 }
     this.#lanes.set(
       queueId,
-      [...lanes, lane].sort((a, b) => a.priority - b.priority),
+      [...lanes, lane].toSorted((a, b) => a.priority - b.priority),
     )
     return lane
   }

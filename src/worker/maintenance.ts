@@ -91,7 +91,7 @@ export class Maintenance {
   async #stage(): Promise<void> {
     const { store, slots, onWoken } = this.#parts
     for (const slot of slots()) {
-      for (let more = true; more && !this.#stopped; ) {
+      for (let more = true; more && !this.#stopped;) {
         const staged = await store.stage(slot, stageBatch)
         if (staged.woken.length > 0) onWoken(staged.woken)
         more = staged.more

@@ -123,7 +123,12 @@ export class Writer {
     const { store, holdings, workerId } = this.#parts
     for (const { held } of settlements) if (held.lost) holdings.remove(held)
     const live = settlements.filter(({ held }) => !held.lost)
-    const result = { ended: [] as string[], returned: [] as string[], woken: [] as LaneName[], dueIn: undefined as number | undefined }
+    const result = {
+      ended: [] as string[],
+      returned: [] as string[],
+      woken: [] as LaneName[],
+      dueIn: undefined as number | undefined,
+    }
     for (const [slot, own] of groups(live, (settlement) => slotOf(settlement.held.job.id))) {
       const scope = { slot, workerId: workerId(), emptyBatches: holdings.emptiedBy(own.map(({ held }) => held)) }
       const endings = own.flatMap(endingOf)
@@ -132,7 +137,8 @@ export class Writer {
       result.woken.push(...settled.woken)
       const rest = own.filter(({ held }) => !settled.ids.has(held.job.id))
       const kept = rest.length > 0 ? await this.#settleRest(scope, rest) : new Set<string>()
-      for (const { held, outcome } of own) this.#done(held, outcome, settled.ids.has(held.job.id) || kept.has(held.job.id), result)
+      for (const { held, outcome } of own)
+        this.#done(held, outcome, settled.ids.has(held.job.id) || kept.has(held.job.id), result)
     }
     return result
   }
@@ -143,17 +149,27 @@ export class Writer {
    */
   async #settleRest(scope: { slot: number; workerId: number }, rest: readonly Settlement[]): Promise<Set<string>> {
     const { store } = this.#parts
-    const cancelled = rest.filter(({ outcome }) => outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released')
+    const cancelled = rest.filter(
+      ({ outcome }) => outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released',
+    )
     const endings = cancelled.map(({ held }) => ending(held, 'cancelled', { reason: 'cancelled' }))
-    const settled = endings.length > 0 ? await store.settle({ ...scope, emptyBatches: [] }, endings, []) : { ids: new Set<string>() }
+    const settled =
+      endings.length > 0 ? await store.settle({ ...scope, emptyBatches: [] }, endings, []) : { ids: new Set<string>() }
     const others = rest.map(({ held }) => held.job.id).filter((id) => !settled.ids.has(id))
     const { ended } = others.length > 0 ? await store.ended(others) : { ended: [] }
-    const lost = rest.map(({ held }) => held).filter((held) => others.includes(held.job.id) && !ended.some((row) => row.id === held.job.id))
+    const lost = rest
+      .map(({ held }) => held)
+      .filter((held) => others.includes(held.job.id) && !ended.some((row) => row.id === held.job.id))
     if (lost.length > 0) this.#parts.onLost(lost)
     return new Set([...settled.ids, ...ended.map((row) => row.id)])
   }
 
-  #done(held: Held, outcome: Outcome, written: boolean, result: { ended: string[]; returned: string[]; dueIn: number | undefined }): void {
+  #done(
+    held: Held,
+    outcome: Outcome,
+    written: boolean,
+    result: { ended: string[]; returned: string[]; dueIn: number | undefined },
+  ): void {
     this.#parts.holdings.remove(held)
     if (!written) return
     if (outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released') {
@@ -179,7 +195,11 @@ function endingOf({ held, outcome }: Settlement): Ending[] {
   }
 }
 
-function ending(held: Held, state: Ending['state'], rest: Partial<Pick<Ending, 'output' | 'error' | 'reason'>>): Ending {
+function ending(
+  held: Held,
+  state: Ending['state'],
+  rest: Partial<Pick<Ending, 'output' | 'error' | 'reason'>>,
+): Ending {
   const { id, claim, key } = held.job
   return { id, claim, state, output: null, error: null, reason: null, keyed: key !== undefined, ...rest }
 }
@@ -190,7 +210,15 @@ function returnOf({ held, outcome }: Settlement): Return[] {
     case 'retry':
       return [{ id, claim, outcome: 'retry', delay: outcome.delay, error: JSON.stringify(outcome.error) }]
     case 'snooze':
-      return [{ id, claim, outcome: 'snooze', delay: outcome.delay, error: JSON.stringify({ name: 'Snooze', message: outcome.reason }) }]
+      return [
+        {
+          id,
+          claim,
+          outcome: 'snooze',
+          delay: outcome.delay,
+          error: JSON.stringify({ name: 'Snooze', message: outcome.reason }),
+        },
+      ]
     case 'released':
       return [{ id, claim, outcome: 'released', delay: 0, error: null }]
     default:
@@ -202,7 +230,11 @@ function announce(events: Emitter, held: Held, outcome: Outcome): void {
   const { event, job } = held
   switch (outcome.kind) {
     case 'completed':
-      return events.emit('completed', { ...event, attempt: job.attempt, ms: performance.now() - (held.startedAt ?? performance.now()) })
+      return events.emit('completed', {
+        ...event,
+        attempt: job.attempt,
+        ms: performance.now() - (held.startedAt ?? performance.now()),
+      })
     case 'retry':
       return events.emit('retrying', { ...event, attempt: job.attempt, delay: outcome.delay, error: outcome.error })
     case 'snooze':

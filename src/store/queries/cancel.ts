@@ -46,7 +46,10 @@ export interface Cancelled {
 /** Cancels one job; call it in a transaction. */
 export async function cancel(tx: Queryable, slot: number, id: string, reason: string): Promise<Cancelled> {
   await tx.query(lockKey, [slot, id])
-  const [row] = await tx.query<{ outcome: 'cancelled' | 'asked'; names: string[] | null; keys: string[] | null }>(cancelStatement, [slot, id, reason])
+  const [row] = await tx.query<{ outcome: 'cancelled' | 'asked'; names: string[] | null; keys: string[] | null }>(
+    cancelStatement,
+    [slot, id, reason],
+  )
   if (!row) return { outcome: 'none', woken: [] }
   const woken = row.names && row.keys ? await promote(tx, slot, row.names, row.keys) : []
   return { outcome: row.outcome, woken }

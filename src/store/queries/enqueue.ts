@@ -23,7 +23,10 @@ export interface Enqueued {
 }
 
 /** The same SQL function that plain-SQL producers use: one text parameter, so that any library's transaction can send it. */
-export const enqueueStatement = once('lw_enqueue', 'select ord, id::text as id, created from legwork.enqueue_many($1::jsonb)')
+export const enqueueStatement = once(
+  'lw_enqueue',
+  'select ord, id::text as id, created from legwork.enqueue_many($1::jsonb)',
+)
 
 /** Adds all jobs or none, in the order given. */
 export async function enqueue(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {

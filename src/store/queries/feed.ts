@@ -26,7 +26,11 @@ const append = repeatable(
 )
 
 /** Writes entries in order. Returns the ids that are still ours; what others claimed meanwhile is dropped. */
-export async function appendFeed(on: Queryable, slot: number, entries: readonly FeedEntry[]): Promise<ReadonlySet<string>> {
+export async function appendFeed(
+  on: Queryable,
+  slot: number,
+  entries: readonly FeedEntry[],
+): Promise<ReadonlySet<string>> {
   const rows = await on.query<{ id: string }>(append, [
     slot,
     entries.map((entry) => entry.id),
@@ -53,7 +57,13 @@ const read = repeatable(
 )
 
 /** Entries of one job after (claim, seq), oldest first. */
-export async function readFeed(on: Queryable, slot: number, id: string, after: { claim: number; seq: string }, limit: number): Promise<FeedRow[]> {
+export async function readFeed(
+  on: Queryable,
+  slot: number,
+  id: string,
+  after: { claim: number; seq: string },
+  limit: number,
+): Promise<FeedRow[]> {
   return on.query<FeedRow & Record<string, unknown>>(read, [slot, id, after.claim, after.seq, limit])
 }
 

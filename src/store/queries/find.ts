@@ -39,7 +39,10 @@ export interface JobRecord {
 export const jobColumns = `id::text as id, name, queue, state, priority, attempt, crashes, claim, key, unique_key, tags, headers, trace,
   input::text as input, progress::text as progress, output::text as output, error, reason, worker_id, created_at, run_at, started_at, finished_at`
 
-const findStatement = repeatable('lw_find', `select ${jobColumns} from legwork.jobs where slot = $1::smallint and id = $2::bigint`)
+const findStatement = repeatable(
+  'lw_find',
+  `select ${jobColumns} from legwork.jobs where slot = $1::smallint and id = $2::bigint`,
+)
 
 export async function find(on: Queryable, slot: number, id: string): Promise<JobRecord | undefined> {
   const [row] = await on.query(findStatement, [slot, id])
@@ -137,26 +140,26 @@ export function recordOf(row: Row): JobRecord {
     attempt: Number(row['attempt']),
     crashes: Number(row['crashes']),
     claim: Number(row['claim']),
-    key: optional<string>(row['key']),
-    unique: optional<string>(row['unique_key']),
-    tags: optional<string[]>(row['tags']) ?? [],
-    headers: optional<Record<string, string>>(row['headers']) ?? {},
-    traceparent: optional<string>(row['trace']),
+    key: optional(row['key']) as string | undefined,
+    unique: optional(row['unique_key']) as string | undefined,
+    tags: (optional(row['tags']) as string[] | undefined) ?? [],
+    headers: (optional(row['headers']) as Record<string, string> | undefined) ?? {},
+    traceparent: optional(row['trace']) as string | undefined,
     input: parsed(row['input']),
     progress: parsed(row['progress']),
     output: parsed(row['output']),
-    error: optional<SerializedError>(row['error']),
-    reason: isFinal(state) ? optional<string>(row['reason']) : undefined,
-    worker: state === 'running' || isFinal(state) ? optional<number>(row['worker_id']) : undefined,
+    error: optional(row['error']) as SerializedError | undefined,
+    reason: isFinal(state) ? (optional(row['reason']) as string | undefined) : undefined,
+    worker: state === 'running' || isFinal(state) ? (optional(row['worker_id']) as number | undefined) : undefined,
     createdAt: row['created_at'] as Date,
-    runAt: optional<Date>(row['run_at']),
-    startedAt: optional<Date>(row['started_at']),
-    finishedAt: optional<Date>(row['finished_at']),
+    runAt: optional(row['run_at']) as Date | undefined,
+    startedAt: optional(row['started_at']) as Date | undefined,
+    finishedAt: optional(row['finished_at']) as Date | undefined,
   }
 }
 
-function optional<T>(value: unknown): T | undefined {
-  return value === null || value === undefined ? undefined : (value as T)
+function optional(value: unknown): unknown {
+  return value ?? undefined
 }
 
 function parsed(value: unknown): Json | undefined {

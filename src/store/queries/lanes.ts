@@ -7,7 +7,10 @@ export interface QueueRow {
   readonly paused: boolean
 }
 
-const listQueues = repeatable('lw_queues', 'select id, name, slot, paused_at is not null as paused from legwork.queue order by id')
+const listQueues = repeatable(
+  'lw_queues',
+  'select id, name, slot, paused_at is not null as paused from legwork.queue order by id',
+)
 
 /*
  * Looks only into the gaps between the priorities that are known already: dead index entries of a known lane,
@@ -34,7 +37,11 @@ export interface Gap {
 }
 
 /** The first priority with ready jobs in each gap, where there is one. */
-export async function probeLanes(on: Queryable, slot: number, gaps: readonly Gap[]): Promise<{ queueId: number; priority: number }[]> {
+export async function probeLanes(
+  on: Queryable,
+  slot: number,
+  gaps: readonly Gap[],
+): Promise<{ queueId: number; priority: number }[]> {
   const rows = await on.query<{ queue_id: number; priority: number | null }>(probe, [
     slot,
     gaps.map((gap) => gap.queueId),

@@ -38,13 +38,17 @@ export interface JobPage {
  */
 export async function list(on: Queryable, slots: readonly number[], options: ListOptions): Promise<JobPage> {
   const limit = options.limit ?? 50
-  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw optionError('limit', 'a whole number from 1 to 1000', limit)
+  if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
+    throw optionError('limit', 'a whole number from 1 to 1000', limit)
   const order = options.order ?? 'newest'
   if (order !== 'newest' && order !== 'oldest') throw optionError('order', "'newest' or 'oldest'", order)
   const query = new FilterText(options)
   const direction = order === 'newest' ? 'desc' : 'asc'
-  if (options.after !== undefined) query.where(`id ${order === 'newest' ? '<' : '>'} ${query.param(cursorOf(options.after), 'bigint')}`)
-  const ids = slots.flatMap((slot) => query.arms(slot).map((arm) => `(${arm} order by id ${direction} limit ${limit + 1})`))
+  if (options.after !== undefined)
+    query.where(`id ${order === 'newest' ? '<' : '>'} ${query.param(cursorOf(options.after), 'bigint')}`)
+  const ids = slots.flatMap((slot) =>
+    query.arms(slot).map((arm) => `(${arm} order by id ${direction} limit ${limit + 1})`),
+  )
   if (ids.length === 0) return { jobs: [], next: undefined }
   const text = `select ${jobColumns} from (select id as wanted, slot as in_slot from (${ids.join(' union all ')}) a order by id ${direction} limit ${limit + 1}) w
     join lateral (select * from legwork.jobs where slot = w.in_slot and id = w.wanted) j on true order by wanted ${direction}`
@@ -62,7 +66,9 @@ class FilterText {
   constructor(filter: JobFilter) {
     this.#states = filter.state === undefined ? states : stateList(filter.state)
     if (filter.queue !== undefined) {
-      this.where(`queue_id = any(array(select id from legwork.queue where name = any(${this.param(listOf(filter.queue), 'text[]')})))`)
+      this.where(
+        `queue_id = any(array(select id from legwork.queue where name = any(${this.param(listOf(filter.queue), 'text[]')})))`,
+      )
     }
     if (filter.name !== undefined) this.where(`name = any(${this.param(listOf(filter.name), 'text[]')})`)
     if (filter.tag !== undefined) this.where(`tags @> ${this.param(listOf(filter.tag), 'text[]')}`)
@@ -88,7 +94,9 @@ class FilterText {
     const final = this.#states.filter((state) => stateCode[state] >= 10).map((state) => stateCode[state])
     return [
       ...(live ? [`select id, slot from legwork.job where slot = ${slot} and (${live})${rest}`] : []),
-      ...(final.length > 0 ? [`select id, slot from legwork.finished where slot = ${slot} and state in (${final.join(', ')})${rest}`] : []),
+      ...(final.length > 0
+        ? [`select id, slot from legwork.finished where slot = ${slot} and state in (${final.join(', ')})${rest}`]
+        : []),
     ]
   }
 
@@ -106,10 +114,10 @@ class FilterText {
 }
 
 function stateList(given: State | readonly State[]): readonly State[] {
-  const list = typeof given === 'string' ? [given] : given
-  const unknown = list.find((state) => !states.includes(state))
+  const wanted = typeof given === 'string' ? [given] : given
+  const unknown = wanted.find((state) => !states.includes(state))
   if (unknown !== undefined) throw optionError('state', `one of ${states.join(', ')}`, unknown)
-  return list
+  return wanted
 }
 
 function listOf(value: string | readonly string[]): readonly string[] {
@@ -117,6 +125,7 @@ function listOf(value: string | readonly string[]): readonly string[] {
 }
 
 function cursorOf(after: string): string {
-  if (!/^\d{1,19}$/.test(after)) throw new LegworkError('LW_OPTION_INVALID', `Option after is not a cursor of this list: ${JSON.stringify(after)}.`)
+  if (!/^\d{1,19}$/.test(after))
+    throw new LegworkError('LW_OPTION_INVALID', `Option after is not a cursor of this list: ${JSON.stringify(after)}.`)
   return after
 }

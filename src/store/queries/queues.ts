@@ -6,8 +6,14 @@ const pauseStatement = repeatable(
   `insert into legwork.queue (name, paused_at, pause_reason) values ($1, legwork.now(), $2)
      on conflict (name) do update set paused_at = coalesce(queue.paused_at, excluded.paused_at), pause_reason = coalesce(excluded.pause_reason, queue.pause_reason)`,
 )
-const resumeStatement = repeatable('lw_queue_resume', 'update legwork.queue set paused_at = null, pause_reason = null where name = $1')
-const ensureStatement = repeatable('lw_queue_ensure', 'insert into legwork.queue (name) select unnest($1::text[]) on conflict do nothing')
+const resumeStatement = repeatable(
+  'lw_queue_resume',
+  'update legwork.queue set paused_at = null, pause_reason = null where name = $1',
+)
+const ensureStatement = repeatable(
+  'lw_queue_ensure',
+  'insert into legwork.queue (name) select unnest($1::text[]) on conflict do nothing',
+)
 const statusStatement = repeatable(
   'lw_queue_status',
   `select q.name, q.paused_at, q.pause_reason,
@@ -75,7 +81,9 @@ export async function define(on: Queryable, rows: readonly DefinitionRow[]): Pro
 
 export async function queueStatus(on: Queryable): Promise<QueueStatus[]> {
   const rows = await on.query<StatusRow>(statusStatement, [])
-  const running = new Map((await on.query<{ name: string; n: number }>(runningStatement, [])).map((row) => [row.name, row.n]))
+  const running = new Map(
+    (await on.query<{ name: string; n: number }>(runningStatement, [])).map((row) => [row.name, row.n]),
+  )
   return rows.map((row) => ({
     name: row.name,
     paused: row.paused_at !== null,
@@ -107,7 +115,7 @@ function countsOf(byCode: Readonly<Record<string, number>>, running: number): Re
     compensated: 0,
     compensation_failed: 0,
   }
-  for (const [code, n] of Object.entries(byCode)) counts[stateOf(Number(code), false)] = Number(n)
+  for (const [code, n] of Object.entries(byCode)) counts[stateOf(Number(code), false)] = n
   counts.ready = Math.max(0, counts.ready - running)
   return counts
 }

@@ -61,7 +61,15 @@ export function runNow(tx: Queryable, slot: number, ids: readonly string[]): Pro
   return moved(tx, promoteStatement, slot, ids)
 }
 
-async function moved(tx: Queryable, statement: typeof redriveStatement, slot: number, ids: readonly string[]): Promise<Redriven> {
+async function moved(
+  tx: Queryable,
+  statement: typeof redriveStatement,
+  slot: number,
+  ids: readonly string[],
+): Promise<Redriven> {
   const rows = await tx.query<{ id: string; queue_id: number; priority: number }>(statement, [slot, ids])
-  return { ids: rows.map((row) => row.id), woken: rows.map((row) => ({ queueId: row.queue_id, priority: row.priority })) }
+  return {
+    ids: rows.map((row) => row.id),
+    woken: rows.map((row) => ({ queueId: row.queue_id, priority: row.priority })),
+  }
 }

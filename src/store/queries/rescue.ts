@@ -31,7 +31,10 @@ const bury = repeatable(
 const blame = '(case when j.crashes > 0 or not exists (select from mine where crashes > 0) then 1 else 0 end)'
 const ends = `(j.cancel_at is not null or j.crashes + ${blame} >= coalesce(($3::jsonb ->> j.name)::int, $4::int))`
 
-const slotsOf = repeatable('lw_rescue_slots', 'select distinct slot from legwork.lease where worker_id = $1::int order by slot')
+const slotsOf = repeatable(
+  'lw_rescue_slots',
+  'select distinct slot from legwork.lease where worker_id = $1::int order by slot',
+)
 
 /*
  * Gives the jobs of a dead worker back. Blame: when some of them were suspects already (had crashed a worker before),
@@ -80,7 +83,13 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
   const woken: LaneName[] = []
   for (const { id } of dead) {
     for (const { slot } of await tx.query<{ slot: number }>(slotsOf, [id])) {
-      const rows = await tx.query<Moved>(recover, [id, request.rescuer, JSON.stringify(request.limits), request.defaultLimit, slot])
+      const rows = await tx.query<Moved>(recover, [
+        id,
+        request.rescuer,
+        JSON.stringify(request.limits),
+        request.defaultLimit,
+        slot,
+      ])
       moved.push(...rows)
       woken.push(...(await endRest(tx, request.rescuer, slot, rows)))
     }
@@ -96,7 +105,12 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
   }
 }
 
-async function endRest(tx: Queryable, rescuer: number, slot: number, rows: readonly Moved[]): Promise<readonly LaneName[]> {
+async function endRest(
+  tx: Queryable,
+  rescuer: number,
+  slot: number,
+  rows: readonly Moved[],
+): Promise<readonly LaneName[]> {
   const endings = rows.filter((row) => row.verdict !== 'ready').map(endingOf)
   if (endings.length === 0) return []
   return (await finish(tx, { slot, workerId: rescuer, emptyBatches: [] }, endings)).woken
@@ -104,7 +118,8 @@ async function endRest(tx: Queryable, rescuer: number, slot: number, rows: reado
 
 function endingOf(row: Moved): Ending {
   const common = { id: row.id, claim: row.claim, output: null, keyed: row.keyed }
-  if (row.verdict === 'cancelled') return { ...common, state: 'cancelled', error: null, reason: row.cancel_reason ?? 'cancelled' }
+  if (row.verdict === 'cancelled')
+    return { ...common, state: 'cancelled', error: null, reason: row.cancel_reason ?? 'cancelled' }
   const message = `The job was running in ${row.crashes} workers that died.`
   const error = JSON.stringify({ name: 'LegworkError', code: 'LW_JOB_POISONED', message })
   return { ...common, state: 'dead', error, reason: 'poisoned' }

@@ -143,7 +143,7 @@ export async function finish(tx: Queryable, scope: SettleScope, endings: readonl
     scope.workerId,
     endings.map((ending) => ending.id),
     endings.map((ending) => ending.claim),
-    byId(endings.filter(isRemarkable), ending => {
+    byId(endings.filter(isRemarkable), (ending) => {
       const { state, output, error, reason } = ending
       return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
     }),
@@ -165,11 +165,19 @@ export async function giveBack(tx: Queryable, scope: SettleScope, returns: reado
     scope.emptyBatches,
   ])
   const ready = rows.filter((row) => row.state === stateCode.ready)
-  return { ids: new Set(rows.map((row) => row.id)), woken: ready.map((row) => ({ queueId: row.queue_id, priority: row.priority })) }
+  return {
+    ids: new Set(rows.map((row) => row.id)),
+    woken: ready.map((row) => ({ queueId: row.queue_id, priority: row.priority })),
+  }
 }
 
 /** Makes the first blocked job of each key ready; the keys must have been freed by an earlier statement of `tx`. */
-export async function promote(tx: Queryable, slot: number, names: readonly string[], keys: readonly string[]): Promise<LaneName[]> {
+export async function promote(
+  tx: Queryable,
+  slot: number,
+  names: readonly string[],
+  keys: readonly string[],
+): Promise<LaneName[]> {
   const rows = await tx.query<{ queue_id: number; priority: number }>(promoteStatement, [slot, names, keys])
   return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
 }

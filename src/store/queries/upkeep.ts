@@ -104,7 +104,11 @@ export interface Retention {
 }
 
 /** Drops or empties history that is older than the retention says. Returns how much went. */
-export async function prune(on: Connection, slots: readonly number[], retention: Retention): Promise<{ partitions: number; rows: number }> {
+export async function prune(
+  on: Connection,
+  slots: readonly number[],
+  retention: Retention,
+): Promise<{ partitions: number; rows: number }> {
   const [edge] = await on.query<{ at: Date; now: Date }>(oldestLive, [slots[0] ?? 0])
   const now = (edge?.now ?? new Date(0)).getTime()
   const limits = {
@@ -117,12 +121,15 @@ export async function prune(on: Connection, slots: readonly number[], retention:
   const partitions = await dropPartitions(on, limits)
   let rows = await drain(on, pruneDefault('finished_done'), [new Date(limits.finished_done)])
   rows += await drain(on, pruneDefault('finished_dead'), [new Date(limits.finished_dead)])
-  if (retention.count !== undefined) for (const slot of slots) rows += await drain(on, pruneCount, [slot, retention.count])
+  if (retention.count !== undefined)
+    for (const slot of slots) rows += await drain(on, pruneCount, [slot, retention.count])
   return { partitions, rows }
 }
 
 async function dropPartitions(on: Connection, limits: Readonly<Record<string, number>>): Promise<number> {
-  const rows = await on.query<{ parent: string; name: string; until: Date | null }>(listPartitions, [Object.keys(limits)])
+  const rows = await on.query<{ parent: string; name: string; until: Date | null }>(listPartitions, [
+    Object.keys(limits),
+  ])
   const old = rows.filter((row) => row.until !== null && row.until.getTime() <= (limits[row.parent] ?? 0))
   for (const { parent, name } of old) {
     await on.transaction(async (tx) => {
@@ -135,7 +142,11 @@ async function dropPartitions(on: Connection, limits: Readonly<Record<string, nu
 }
 
 /** Deletes in short statements, at most a million rows a call. */
-async function drain(on: Queryable, statement: ReturnType<typeof repeatable>, params: readonly unknown[]): Promise<number> {
+async function drain(
+  on: Queryable,
+  statement: ReturnType<typeof repeatable>,
+  params: readonly unknown[],
+): Promise<number> {
   let total = 0
   for (let round = 0; round < 200; round++) {
     const [row] = await on.query<{ n: number }>(statement, params)

@@ -47,17 +47,34 @@ const look = repeatable(
      left join lateral (select * from legwork.job j where j.slot = $1::smallint and j.id = u.id offset 0) j on true`,
 )
 
-const leases = repeatable('lw_worker_leases', 'select batch, slot, ids::text[] as ids from legwork.lease where worker_id = $1')
+const leases = repeatable(
+  'lw_worker_leases',
+  'select batch, slot, ids::text[] as ids from legwork.lease where worker_id = $1',
+)
 
-const forgetEnded = repeatable('lw_worker_forget', `delete from legwork.worker where ended_at < legwork.now() - $1 * interval '1 millisecond'`)
+const forgetEnded = repeatable(
+  'lw_worker_forget',
+  `delete from legwork.worker where ended_at < legwork.now() - $1 * interval '1 millisecond'`,
+)
 
 export async function registerWorker(on: Queryable, info: WorkerInfo): Promise<number> {
-  const [row] = await on.query<{ id: number }>(register, [info.pid, info.host, info.version, info.concurrency, info.queues ?? null])
+  const [row] = await on.query<{ id: number }>(register, [
+    info.pid,
+    info.host,
+    info.version,
+    info.concurrency,
+    info.queues ?? null,
+  ])
   return Number(row?.id)
 }
 
 /** False when the worker has been declared dead: its jobs are no longer its own. */
-export async function beatWorker(on: Queryable, id: number, running: number, state: 'running' | 'stopping'): Promise<boolean> {
+export async function beatWorker(
+  on: Queryable,
+  id: number,
+  running: number,
+  state: 'running' | 'stopping',
+): Promise<boolean> {
   return (await on.query(beat, [id, running, state])).length > 0
 }
 
@@ -90,11 +107,19 @@ export interface Look {
 
 /** Asks after running jobs: is each still ours, and has anyone asked for its cancel? */
 export async function lookAfter(on: Queryable, slot: number, workerId: number, held: readonly Held[]): Promise<Look[]> {
-  return on.query<Look & Record<string, unknown>>(look, [slot, held.map((job) => job.id), held.map((job) => job.claim), workerId])
+  return on.query<Look & Record<string, unknown>>(look, [
+    slot,
+    held.map((job) => job.id),
+    held.map((job) => job.claim),
+    workerId,
+  ])
 }
 
 /** The claims the database holds in this worker's name. */
-export async function leasesOf(on: Queryable, workerId: number): Promise<{ batch: number; slot: number; ids: string[] }[]> {
+export async function leasesOf(
+  on: Queryable,
+  workerId: number,
+): Promise<{ batch: number; slot: number; ids: string[] }[]> {
   return on.query(leases, [workerId])
 }
 

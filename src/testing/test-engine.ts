@@ -1,0 +1,144 @@
+import type { PGlite } from '@electric-sql/pglite'
+import type { Legwork, LegworkOptions, WorkOptions } from '../api.ts'
+import type { Duration } from '../core/duration.ts'
+import { optionError } from '../core/errors.ts'
+import { type EngineHooks, openEngine } from '../engine.ts'
+import type { Connection } from '../store/connection.ts'
+import { migrate } from '../store/migrate.ts'
+import { type DatabaseOption, openConnection } from '../store/open.ts'
+import { closeVirtualTime, openVirtualTime, setVirtualTime } from './database-time.ts'
+import { Stillness } from './stillness.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+export interface TestEngineOptions extends Omit<LegworkOptions, 'database' | 'clock'> {
+  /**
+   * A `postgres://` URL or an open PGlite, of which this test is the only user: its `legwork.now()` is replaced.
+   * Default: a new PGlite in memory.
+   */
+  readonly database?: Exclude<DatabaseOption, `.${string}`>
+  /** How the engine works; `false` leaves it without a worker. Default: with the defaults of `work()`, without signals. */
+  readonly work?: WorkOptions | false
+  /** The time the clock begins with. Default: the real one. */
+  readonly start?: Date
+  /**
+   * How long a handler may be busy with something that is not virtual, in real milliseconds, before time goes on
+   * without it. Handlers that end are never waited for longer than they take. Default 50.
+   */
+  readonly patience?: number
+}
+
+/** An engine whose time stands still, on a database of its own. */
+export interface TestEngine {
+  readonly engine: Legwork
+  readonly clock: VirtualClock
+  /** Lets time pass, running what becomes due on the way. */
+  advance(duration: Duration): Promise<void>
+  /** Resolves when every job that is ready has run; time stands still. */
+  drain(): Promise<void>
+  /** The process dies: nothing more is claimed, written or told, running handlers have nobody to report to. */
+  crash(): Promise<void>
+  /**
+   * One more process on the same database, with the same clock. A PGlite belongs to one process: there, crash or close
+   * the engine before.
+   */
+  another(options?: Partial<Omit<TestEngineOptions, 'database' | 'start'>>): Promise<TestEngine>
+  /** Closes this engine and every other one of the same database. */
+  close(): Promise<void>
+}
+
+/** What the engines of one test share. */
+interface World {
+  readonly database: DatabaseOption
+  readonly clock: VirtualClock
+  readonly engines: Set<Member>
+  readonly release: () => Promise<void>
+}
+
+interface Member {
+  readonly engine: Legwork & EngineHooks
+  readonly stillness: Stillness
+}
+
+/**
+ * Opens an engine for a test: on a PGlite in memory unless a database is given, with a clock that only moves when told.
+ * @example
+ * const { engine, drain, advance, close } = await createTestEngine({ jobs: [welcome] })
+ * const ref = await engine.enqueue(welcome, { user: 'ada' }, { delay: '1d' })
+ * await advance('1d')
+ * expect((await ref.status()).state).toBe('completed')
+ */
+export async function createTestEngine(options: TestEngineOptions): Promise<TestEngine> {
+  const world = await openWorld(options)
+  try {
+    return await join(world, options)
+  } catch (error) {
+    await world.release()
+    throw error
+  }
+}
+
+async function openWorld({ database, start }: TestEngineOptions): Promise<World> {
+  const own = database === undefined ? await memory() : undefined
+  const used = own ? { pglite: own } : checked(database)
+  const connection = await openConnection(used)
+  const release = async (): Promise<void> => {
+    await closeVirtualTime(connection)
+    await connection.close()
+    await own?.close()
+  }
+  const engines = new Set<Member>()
+  const begin = start ?? new Date()
+  await prepare(connection, begin)
+  const settle = async (): Promise<void> =>
+    void (await Promise.all([...engines].map(({ stillness }) => stillness.reached())))
+  const setTime = (now: Date): Promise<void> => {
+    for (const { stillness } of engines) stillness.disturb()
+    return setVirtualTime(connection, now)
+  }
+  return { database: used, clock: new VirtualClock({ start: begin, setTime, settle }), engines, release }
+}
+
+async function prepare(connection: Connection, start: Date): Promise<void> {
+  await migrate(connection)
+  await openVirtualTime(connection, start)
+}
+
+async function join(world: World, options: TestEngineOptions): Promise<TestEngine> {
+  const { database: _database, work = {}, start: _start, patience = 50, ...rest } = options
+  const engine = await openEngine({ ...rest, database: world.database, clock: world.clock })
+  const member = { engine, stillness: new Stillness(engine, patience) }
+  world.engines.add(member)
+  if (work !== false) await engine.work({ stopOnSignal: false, ...work })
+  return {
+    engine,
+    clock: world.clock,
+    advance: (duration) => world.clock.advance(duration),
+    drain: () => engine.idle(),
+    crash: async () => {
+      world.engines.delete(member)
+      await engine.abandon()
+    },
+    another: (others = {}) => join(world, { ...options, ...others }),
+    close: () => close(world),
+  }
+}
+
+async function close(world: World): Promise<void> {
+  const engines = [...world.engines]
+  world.engines.clear()
+  await Promise.all(engines.map(({ engine }) => engine.close({ timeout: 0 })))
+  await world.release()
+}
+
+async function memory(): Promise<PGlite> {
+  const { PGlite } = await import('@electric-sql/pglite')
+  return PGlite.create()
+}
+
+/** A folder is locked by the one connection that opens it, and the clock needs another. */
+function checked(database: DatabaseOption | undefined): DatabaseOption {
+  if (typeof database === 'string' && !/^postgres(ql)?:\/\//.test(database)) {
+    throw optionError('database', 'a postgres:// URL or an open PGlite', database)
+  }
+  return database ?? ''
+}
