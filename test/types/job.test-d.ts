@@ -1,0 +1,126 @@
+import { type } from 'arktype'
+import * as v from 'valibot'
+import { expectTypeOf, test } from 'vitest'
+import { z } from 'zod'
+import { type JobRef, type Legwork, job } from '../../src/index.ts'
+
+declare const lw: Legwork
+
+const input = z.object({ photo: z.string(), taken: z.coerce.date(), widths: z.array(z.number()).default([320]) })
+
+test('the handler gets the parsed input, the caller gives what the schema takes', () => {
+  const thumbnails = job('photo.thumbnails', { input }, ({ input: given, progress, signal }) => {
+    expectTypeOf(given).toEqualTypeOf<{ photo: string; taken: Date; widths: number[] }>()
+    expectTypeOf(signal).toEqualTypeOf<AbortSignal>()
+    progress(50, 'half way')
+    return { files: given.widths.map(String) }
+  })
+  void lw.enqueue(thumbnails, { photo: 'a.jpg', taken: '2026-01-01' })
+  // @ts-expect-error -- no photo
+  void lw.enqueue(thumbnails, { taken: '2026-01-01' })
+  // @ts-expect-error -- wrong type
+  void lw.enqueue(thumbnails, { photo: 7, taken: '2026-01-01' })
+  // @ts-expect-error -- the input is required
+  void lw.enqueue(thumbnails)
+})
+
+test('the result of a job without an output schema is what JSON makes of the return value', () => {
+  const report = job('report', {}, async () => ({ at: new Date(), pages: [1], note: undefined as string | undefined }))
+  expectTypeOf(lw.enqueue(report)).resolves.toEqualTypeOf<
+    JobRef<{ at: string; pages: number[]; note: string | undefined }>
+  >()
+})
+
+test('with an output schema the handler must fit it, and the result is parsed', () => {
+  const options = { output: z.object({ at: z.coerce.date(), count: z.number() }) }
+  const good = job('good', options, () => ({ at: '2026-01-01', count: 1 }))
+  expectTypeOf(lw.enqueue(good)).resolves.toEqualTypeOf<JobRef<{ at: Date; count: number }>>()
+  // @ts-expect-error -- count is missing
+  job('bad', options, () => ({ at: '2026-01-01' }))
+})
+
+test('any Standard Schema gives the types', () => {
+  const valibot = job(
+    'valibot',
+    { input: v.object({ n: v.pipe(v.string(), v.transform(Number)) }) },
+    ({ input: given }) => {
+      expectTypeOf(given).toEqualTypeOf<{ n: number }>()
+      return given.n
+    },
+  )
+  void lw.enqueue(valibot, { n: '7' })
+  // @ts-expect-error -- before the transform it is text
+  void lw.enqueue(valibot, { n: 7 })
+  const arktype = job('arktype', { input: type({ to: 'string', 'cc?': 'string[]' }) }, ({ input: given }) => {
+    expectTypeOf(given).toEqualTypeOf<{ to: string; cc?: string[] }>()
+    return given.to
+  })
+  void lw.enqueue(arktype, { to: 'ada' })
+  // @ts-expect-error -- to is text
+  void lw.enqueue(arktype, { to: 1 })
+})
+
+test('a contract is given its handler later and keeps its types', () => {
+  const contract = job('mail.send', { input: z.object({ to: z.string() }), output: z.object({ id: z.string() }) })
+  const mail = contract.handle(({ input: given }) => ({ id: given.to }))
+  expectTypeOf(lw.enqueue(mail, { to: 'ada' })).resolves.toEqualTypeOf<JobRef<{ id: string }>>()
+  expectTypeOf(lw.enqueue(contract, { to: 'ada' })).resolves.toEqualTypeOf<JobRef<{ id: string }>>()
+  // @ts-expect-error -- the output schema wants an id
+  contract.handle(() => ({ name: 'ada' }))
+  const bare = job('bare', { input: z.number() })
+  const handled = bare.handle(({ input: given }) => ({ doubled: given * 2 }))
+  expectTypeOf(lw.enqueue(handled, 2)).resolves.toEqualTypeOf<JobRef<{ doubled: number }>>()
+})
+
+test('without an input schema the input may be left out', () => {
+  const tick = job('tick', {}, () => 'tock' as const)
+  expectTypeOf(lw.enqueue(tick)).resolves.toEqualTypeOf<JobRef<'tock'>>()
+  expectTypeOf(lw.enqueue(tick, { anything: true }, { delay: '5m' })).resolves.toEqualTypeOf<JobRef<'tock'>>()
+  const maybe = job('maybe', { input: z.string().optional() }, ({ input: given }) => given?.length ?? 0)
+  expectTypeOf(lw.enqueue(maybe)).resolves.toEqualTypeOf<JobRef<number>>()
+})
+
+test('many jobs of one definition', () => {
+  const square = job('square', { input: z.number() }, ({ input: given }) => given ** 2)
+  expectTypeOf(lw.enqueueMany(square, [1, 2])).resolves.toEqualTypeOf<JobRef<number>[]>()
+  void lw.enqueueMany(square, [1, 2], (n, index) => ({ key: String(n), priority: index }))
+  // @ts-expect-error -- not numbers
+  void lw.enqueueMany(square, ['1'])
+  // @ts-expect-error -- a transaction is for all
+  void lw.enqueueMany(square, [1], () => ({ tx: {} }))
+})
+
+test('the key is a function of the input', () => {
+  job('order.place', { input: z.object({ order: z.string() }), key: ({ order }) => order })
+  // @ts-expect-error -- no such field
+  job('order.place', { input: z.object({ order: z.string() }), key: ({ id }) => id })
+})
+
+test('options are checked', () => {
+  const tick = job('tick')
+  void lw.enqueue(tick, undefined, { delay: '5m', priority: 'high', tags: ['a'], headers: { tenant: 'x' } })
+  // @ts-expect-error -- not a duration
+  void lw.enqueue(tick, undefined, { delay: '5 minutes' })
+  // @ts-expect-error -- not a priority
+  void lw.enqueue(tick, undefined, { priority: 'highest' })
+  // @ts-expect-error -- a back-off function cannot travel with a row
+  void lw.enqueue(tick, undefined, { retry: { backoff: () => 1 } })
+  // @ts-expect-error -- not an option
+  job('tick', { retries: 5 })
+})
+
+test('a reference has the type of its definition, or an unknown result', () => {
+  const square = job('square', { input: z.number() }, ({ input: given }) => given ** 2)
+  expectTypeOf(lw.ref('1', square)).toEqualTypeOf<JobRef<number>>()
+  expectTypeOf(lw.ref('1').result()).resolves.toBeUnknown()
+  expectTypeOf(lw.enqueue('square', 3)).resolves.toEqualTypeOf<JobRef>()
+})
+
+test('hooks get the event of their name', () => {
+  lw.on('completed', (event) => expectTypeOf(event.ms).toEqualTypeOf<number>())
+  lw.on('dead', (event) =>
+    expectTypeOf(event.reason).toEqualTypeOf<'attempts' | 'aborted' | 'invalid_input' | 'poisoned'>(),
+  )
+  // @ts-expect-error -- no such event
+  lw.on('finished', () => undefined)
+})
