@@ -1,12 +1,12 @@
 import type { AnyJob } from './core/definition.ts'
 import type { CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
 import { Batcher } from './core/batcher.ts'
-import { type Clock, systemClock } from './core/clock.ts'
+import { type Cancel, type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
-import { prepare } from './enqueue.ts'
+import { newsOf, prepare } from './enqueue.ts'
 import { Hub } from './live/hub.ts'
 import { cancelJob, createRef, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
@@ -28,14 +28,28 @@ import { Worker } from './worker/worker.ts'
  * @throws LW_JOB_NAME_TAKEN, LW_OPTION_INVALID, LW_DATABASE_LOCKED, LW_DATABASE_UNREACHABLE, LW_SCHEMA_NEWER
  * @example const lw = await legwork({ jobs: [hello] })
  */
-export async function legwork(options: LegworkOptions): Promise<Legwork> {
+export function legwork(options: LegworkOptions): Promise<Legwork> {
+  return openEngine(options)
+}
+
+/** What legwork/testing asks of an engine beyond the public API. */
+export interface EngineHooks {
+  /** Whether this process holds jobs. */
+  readonly busy: boolean
+  /** Resolves when no statement is under way: at most handlers run. */
+  calm(): Promise<void>
+  /** Ends as a killed process does: nobody is told, nothing is handed back. */
+  abandon(): Promise<void>
+}
+
+export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
   const definitions = definitionMap(options.jobs)
   const retention = retentionOf(options.retention)
   const store = await openStore(options.database)
   try {
     await store.migrate()
     await announce(store, definitions)
-    const engine: Legwork = new Engine({
+    const engine: Legwork & EngineHooks = new Engine({
       store,
       definitions,
       retention,
@@ -61,6 +75,9 @@ interface EngineParts {
 const largestGroup = 1_000
 const page = 500
 
+/** Milliseconds after an enqueue in the caller's transaction at which it has probably been committed. */
+const commitGuesses = [5, 30, 200]
+
 /** Wires the parts; the work is theirs. */
 class Engine {
   readonly #parts: EngineParts
@@ -70,6 +87,7 @@ class Engine {
   readonly #batcher: Batcher<NewJob, Enqueued>
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
+  readonly #timers = new Set<Cancel>()
   #forgetSignals: (() => void) | undefined
 
   constructor(parts: EngineParts) {
@@ -85,7 +103,7 @@ class Engine {
     const definition = this.#definition(job)
     const row = await prepare(definition, input, options)
     const [added] = options.tx === undefined ? await this.#batcher.add([row]) : await this.#inside(options.tx, [row])
-    return this.#added(definition, [row], added ? [added] : [])[0] as JobRef<never>
+    return this.#added(definition, [row], added ? [added] : [], options.tx)[0] as JobRef<never>
   }
 
   async enqueueMany(
@@ -101,7 +119,7 @@ class Engine {
     if (rows.length === 0) return []
     const tx = typeof options === 'function' ? undefined : options.tx
     const added = tx === undefined ? await this.#open().store.enqueue(rows) : await this.#inside(tx, rows)
-    return this.#added(definition, rows, added) as JobRef<never>[]
+    return this.#added(definition, rows, added, tx) as JobRef<never>[]
   }
 
   ref<Result>(id: string, job?: AnyJob): JobRef<Result> {
@@ -192,8 +210,31 @@ class Engine {
     return this.#closing
   }
 
+  get busy(): boolean {
+    return this.#worker?.busy ?? false
+  }
+
+  async calm(): Promise<void> {
+    await this.#batcher.drained()
+    await this.#worker?.calm()
+  }
+
+  abandon(): Promise<void> {
+    this.#closing ??= this.#abandon()
+    return this.#closing
+  }
+
+  async #abandon(): Promise<void> {
+    this.#forgetSignals?.()
+    await this.#worker?.abandon()
+    this.#refs.results.close()
+    await this.#hub.close()
+    await this.#parts.store.close()
+  }
+
   async #close(timeout: number): Promise<void> {
     try {
+      for (const cancel of this.#timers) cancel()
       await this.#batcher.drained()
       await this.#worker?.stop(timeout)
       this.#refs.results.close()
@@ -229,21 +270,30 @@ class Engine {
     return this.#open().store.enqueue(rows, transactionOf(tx))
   }
 
-  /** Tells the workers and gives the refs. In a transaction the news may come before the commit: then the poll finds the job. */
-  #added(definition: AnyJob, rows: readonly NewJob[], added: readonly Enqueued[]): JobRef[] {
-    const created = added.flatMap(({ id, created }, place) =>
-      created ? [{ id, name: definition.name, queue: rows[place]?.queue ?? '' }] : [],
+  /** Tells the workers and gives the refs. */
+  #added(definition: AnyJob, rows: readonly NewJob[], added: readonly Enqueued[], tx?: unknown): JobRef[] {
+    const created = added.flatMap(({ id, created: isNew }, place) =>
+      isNew ? [{ id, name: definition.name, queue: rows[place]?.queue ?? '' }] : [],
     )
-    if (created.length > 0) {
-      const soonest = Math.min(
-        ...rows.map((row) => row.delayMs ?? (row.runAt ? row.runAt.getTime() - this.#parts.clock.now() : 0)),
-      )
-      this.#hub.tell(
-        soonest > 0 ? { due: soonest } : { enqueued: rows.map(({ queue, priority }) => ({ queue, priority })) },
-      )
+    if (created.length > 0 && tx === undefined) {
+      this.#hub.tell(newsOf(rows, this.#parts.clock.now()))
       this.#events.emit('enqueued', { jobs: created })
+    } else if (created.length > 0) {
+      this.#tellAfterCommit(rows)
     }
     return added.map(({ id, created: isNew }) => createRef(this.#refs, definition, id, isNew))
+  }
+
+  /** When the caller commits we cannot know: workers are told a few times soon, and after that the poll finds the jobs. */
+  #tellAfterCommit(rows: readonly NewJob[]): void {
+    const { clock } = this.#parts
+    for (const ms of commitGuesses) {
+      const cancel = clock.after(ms, () => {
+        this.#timers.delete(cancel)
+        this.#hub.tell(newsOf(rows, clock.now()))
+      })
+      this.#timers.add(cancel)
+    }
   }
 
   async #queuesChanged(): Promise<void> {

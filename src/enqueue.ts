@@ -5,6 +5,7 @@ import { milliseconds } from './core/duration.ts'
 import { optionError } from './core/errors.ts'
 import { encodeOverrides } from './core/overrides.ts'
 import { priorityNumber } from './core/priority.ts'
+import type { Hint } from './live/hub.ts'
 import type { NewJob } from './store/queries/enqueue.ts'
 
 /** Validates the input and every option, and gives the row to store. Nothing is stored when this throws. */
@@ -31,6 +32,18 @@ export async function prepare(definition: AnyJob, input: unknown, options: Enque
     trace: trace(options.traceparent),
     options: encodeOverrides(options),
   }
+}
+
+/** What the workers should know of new jobs: where they wait, and when the first delayed one is due. */
+export function newsOf(rows: readonly NewJob[], now: number): Hint {
+  const lanes = new Map<string, { queue: string; priority: number }>()
+  let due = Infinity
+  for (const { queue, priority, delayMs, runAt } of rows) {
+    const wait = delayMs ?? (runAt ? runAt.getTime() - now : 0)
+    if (wait > 0) due = Math.min(due, wait)
+    else lanes.set(`${priority}:${queue}`, { queue, priority })
+  }
+  return { ...(lanes.size > 0 && { enqueued: [...lanes.values()] }), ...(due < Infinity && { due }) }
 }
 
 const longestText = 500

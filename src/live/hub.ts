@@ -32,6 +32,8 @@ const pace = 5
 export class Hub {
   readonly #store: Store
   readonly #self = `${process.pid}.${Math.random().toString(36).slice(2, 10)}`
+  /** How our own payloads begin: the server sends them back to us, and they need not be parsed. */
+  readonly #ownStart = `{"from":${JSON.stringify(this.#self)}`
   readonly #listeners = new Set<(hint: Hint) => void>()
   readonly #gapListeners = new Set<() => void>()
   readonly #onError: (error: unknown) => void
@@ -65,8 +67,7 @@ export class Hub {
   }
 
   /** Tells everyone. Never waits and never throws. */
-  tell(news: Hint): void {
-    const hint = { ...news, ...(news.enqueued && { enqueued: unique(news.enqueued) }) }
+  tell(hint: Hint): void {
     for (const listener of this.#listeners) listener(hint)
     if (this.#store.exclusive || this.#closed) return
     this.#pending = this.#pending ? merge(this.#pending, hint) : hint
@@ -94,8 +95,9 @@ export class Hub {
   }
 
   #receive(payload: string): void {
+    if (payload.startsWith(this.#ownStart)) return
     const message = decode(payload)
-    if (!message || message.from === this.#self) return
+    if (!message) return
     for (const listener of this.#listeners) listener(message.hint)
   }
 }

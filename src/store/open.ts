@@ -26,10 +26,10 @@ const defaultFolder = '.legwork/db'
 
 /** Opens the store of the database that is named, or of `DATABASE_URL`, or the embedded one. */
 export async function openStore(database: DatabaseOption | undefined): Promise<Store> {
-  return createStore(await connect(database ?? process.env['DATABASE_URL'] ?? defaultFolder))
+  return createStore(await openConnection(database ?? (process.env['DATABASE_URL'] || defaultFolder)))
 }
 
-async function connect(database: DatabaseOption): Promise<Connection> {
+export async function openConnection(database: DatabaseOption): Promise<Connection> {
   if (typeof database === 'string') {
     if (database.trim() === '') throw optionError('database', 'a postgres:// URL or a folder', database)
     if (/^postgres(ql)?:\/\//.test(database)) return connectPostgres({ url: database })

@@ -38,6 +38,8 @@ class PostgresConnection implements Connection {
   readonly #options: PostgresOptions
   readonly #pool: pg.Pool
   readonly #closing = new AbortController()
+  /** Clients that have their session settings. */
+  readonly #prepared = new WeakSet<pg.PoolClient>()
   #listening: Promise<void> | undefined
 
   constructor(driver: typeof pg, options: PostgresOptions) {
@@ -46,10 +48,7 @@ class PostgresConnection implements Connection {
     this.#pool = new driver.Pool({ ...this.#clientConfig(), max: options.connections ?? 6, idleTimeoutMillis: 30_000 })
     // An idle connection that breaks is replaced by the next statement; without a listener Node would end the process.
     this.#pool.on('error', () => undefined)
-    this.#pool.on('connect', (client) => {
-      client.on('error', () => undefined)
-      client.query(sessionSettings).catch(() => undefined)
-    })
+    this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
   query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]> {
@@ -110,7 +109,7 @@ class PostgresConnection implements Connection {
   ): Promise<{ result: T } | { error: unknown; sent: boolean }> {
     let client: pg.PoolClient
     try {
-      client = await this.#pool.connect()
+      client = await this.#client()
     } catch (error) {
       if (!isDisconnect(error)) throw error
       return { error, sent: false }
@@ -122,6 +121,19 @@ class PostgresConnection implements Connection {
     } catch (error) {
       client.release(isDisconnect(error))
       return { error, sent: true }
+    }
+  }
+
+  async #client(): Promise<pg.PoolClient> {
+    const client = await this.#pool.connect()
+    if (this.#prepared.has(client)) return client
+    try {
+      await client.query(sessionSettings)
+      this.#prepared.add(client)
+      return client
+    } catch (error) {
+      client.release(true)
+      throw error
     }
   }
 

@@ -5,6 +5,9 @@ import type { EngineHooks } from '../engine.ts'
 
 const activity: readonly EventName[] = ['started', 'completed', 'retrying', 'snoozed', 'dead', 'cancelled', 'lost']
 
+/** How often to look whether handlers that do not end are all that is left, real milliseconds. */
+const interval = 5
+
 /**
  * When an engine has come to rest: it is idle, or all it does is wait for handlers, and none of them has begun or ended
  * for a while. Those wait for something that will not come before time goes on: a timeout, a cancel, the test itself.
@@ -29,10 +32,10 @@ export class Stillness {
 
   async reached(): Promise<void> {
     this.#idle ??= this.#untilIdle()
-    for (let rest = Infinity; rest > 0; ) {
+    for (;;) {
       if (await Promise.race([this.#idle, this.#calm()])) break
-      rest = this.#disturbed + this.#patience - performance.now()
-      if (rest > 0 && (await Promise.race([this.#idle, sleep(rest, false as const)]))) break
+      if (this.#engine.busy && performance.now() - this.#disturbed > this.#patience) break
+      if (await Promise.race([this.#idle, sleep(interval, false as const)])) break
     }
     await this.#engine.calm()
   }

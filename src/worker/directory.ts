@@ -71,6 +71,11 @@ export class Directory {
     return this.#reading
   }
 
+  /** Resolves when nothing is being read. */
+  async idle(): Promise<void> {
+    await this.#reading
+  }
+
   async #read(): Promise<void> {
     const { store, queues, onNews } = this.#parts
     for (const queue of await store.queues()) this.#queues.set(queue.id, queue)

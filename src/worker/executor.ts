@@ -1,12 +1,13 @@
-import { decode, encode, toJson } from '../core/codec.ts'
+import { decode, encode } from '../core/codec.ts'
 import type { Cancel, Clock } from '../core/clock.ts'
-import type { JobContext, JobFacts, JobLog, Json, LogLevel } from '../core/context.ts'
+import type { JobContext, Json } from '../core/context.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { LegworkError, type SerializedError, serializeError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import { type Control, controlOf, type Outcome } from '../core/outcome.ts'
 import { effective } from '../core/overrides.ts'
 import { type RetryPolicy, retryAfterOf, retryDelay } from '../core/retry.ts'
+import { Context, type ContextParts, factsOf, percentOf, writeLog, writeProgress } from './context.ts'
 import type { Isolation } from './isolate/isolation.ts'
 import type { Held } from './running.ts'
 import type { Writer } from './writer.ts'
@@ -45,79 +46,73 @@ export async function execute(held: Held, definition: AnyJob, parts: ExecutorPar
   } catch (error) {
     return outcomeOf(run, error)
   } finally {
-    stopTimer()
+    stopTimer?.()
   }
 }
 
 async function runHere(run: Run): Promise<unknown> {
   const { definition, held, parts } = run
-  const input = await decodeInput(run)
-  const context = contextOf(run, input)
-  held.abort.signal.throwIfAborted()
+  const context = new Context(contextParts(run), await decodeInput(run))
+  if (held.stop.reason) throw held.stop.reason
   const call = async () => definition.handler?.(context)
-  const chain = parts.middleware.reduceRight<() => Promise<unknown>>(
-    (next, layer) => async () => layer(context, next),
-    call,
-  )
-  return chain()
+  if (parts.middleware.length === 0) return call()
+  return parts.middleware.reduceRight<() => Promise<unknown>>((next, layer) => async () => layer(context, next), call)()
 }
 
 async function runIsolated(run: Run): Promise<unknown> {
   const { definition, held, parts } = run
   await decodeInput(run) // a malformed input ends the job here, without a thread
+  const context = contextParts(run)
   const outcome = await parts.isolation().run({
     mode: definition.isolate ?? 'thread',
     module: definition.module ?? '',
     job: definition.name,
     input: wireOf(held),
-    facts: { ...factsOf(run) },
+    facts: { ...factsOf(new Context(context, undefined)) },
     ...(definition.memory !== undefined && { memory: definition.memory }),
-    signal: held.abort.signal,
+    signal: held.stop.signal,
     killAfter: parts.grace,
-    onProgress: (value) => progress(run, value),
-    onLog: ({ level, message, data }) => log(run, level, message, data),
+    onProgress: (value) => writeProgress(context, percentOf(value as Json)),
+    onLog: ({ level, message, data }) => writeLog(context, level, message, data),
   })
   if (outcome.ok) return outcome.output
   throw 'control' in outcome ? new Controlled(outcome.control) : new Remote(outcome.error)
 }
 
-/** A handler that does not come back after its signal aborted is left behind: the fence keeps its results out. */
+/** A handler that does not come back after it was told to stop is left behind: the fence keeps its results out. */
 function bounded(run: Run, work: Promise<unknown>): Promise<unknown> {
-  const { signal } = run.held.abort
+  const { stop } = run.held
   // An isolated run is ended by force after the same time; its own answer says more.
   const patience = run.parts.grace * (run.definition.isolate ? 10 : 1)
   return new Promise((resolve, reject) => {
     let stopWaiting: Cancel | undefined
-    const onAbort = () => {
-      stopWaiting = run.parts.clock.after(patience, () => finish(() => reject(signal.reason as Error)))
-    }
-    const finish = (settle: () => void) => {
+    stop.watch(() => {
+      stopWaiting = run.parts.clock.after(patience, () => reject(stop.reason ?? new Error('stopped')))
+    })
+    work.then(resolve, reject).finally(() => {
       stopWaiting?.()
-      signal.removeEventListener('abort', onAbort)
-      settle()
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    if (signal.aborted) onAbort()
-    work.then(
-      (value) => finish(() => resolve(value)),
-      (error: unknown) => finish(() => reject(error)),
-    )
+      stop.watch(undefined)
+    })
   })
 }
 
-function startTimer(run: Run): Cancel {
+function startTimer(run: Run): Cancel | undefined {
   const { timeout, held, parts } = run
-  if (timeout === undefined) return () => undefined
+  if (timeout === undefined) return undefined
   return parts.clock.after(timeout, () => {
     const message = `Attempt ${held.job.attempt} of job ${held.job.id} (${held.job.name}) ran longer than its timeout of ${timeout} ms.`
-    held.abort.abort(new LegworkError('LW_JOB_TIMEOUT', message))
+    held.stop.abort(new LegworkError('LW_JOB_TIMEOUT', message))
   })
+}
+
+function contextParts(run: Run): ContextParts {
+  const { events, writer } = run.parts
+  return { held: run.held, attempts: run.retry.attempts, events, writer }
 }
 
 /** The reason of the abort outranks what the handler threw because of it. */
 function outcomeOf(run: Run, error: unknown): Outcome {
-  const { signal } = run.held.abort
-  const reason: unknown = signal.aborted ? signal.reason : undefined
+  const { reason } = run.held.stop
   if (reason instanceof LegworkError) {
     if (reason.code === 'LW_JOB_CANCELLED') return { kind: 'cancelled', reason: textOf(reason.details['reason']) }
     if (reason.code === 'LW_SHUTDOWN') return { kind: 'released' }
@@ -176,55 +171,6 @@ async function encodeOutput(run: Run, output: unknown): Promise<string | null> {
 
 function wireOf(held: Held): unknown {
   return held.job.input === null ? undefined : JSON.parse(held.job.input)
-}
-
-function factsOf(run: Run): JobFacts {
-  const { job, event } = run.held
-  return {
-    id: job.id,
-    name: job.name,
-    queue: event.queue,
-    attempt: job.attempt,
-    attempts: run.retry.attempts,
-    key: job.key,
-    priority: job.priority,
-    tags: job.tags,
-    headers: job.headers,
-    traceparent: job.trace,
-    enqueuedAt: job.createdAt,
-    idempotencyKey: `legwork-${job.id}`,
-  }
-}
-
-function contextOf(run: Run, input: unknown): JobContext {
-  const method = (level: LogLevel) => (message: string, data?: unknown) => log(run, level, message, data)
-  const lines: JobLog = { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
-  return {
-    ...factsOf(run),
-    input,
-    signal: run.held.abort.signal,
-    log: lines,
-    progress: (value: Json, message?: string) => progress(run, percentOf(value, message)),
-  }
-}
-
-function percentOf(value: Json, message: string | undefined): Json {
-  if (typeof value !== 'number') return value
-  return { percent: Math.min(100, Math.max(0, value)), ...(message !== undefined && { message }) }
-}
-
-function progress(run: Run, value: unknown): void {
-  if (run.held.lost) return
-  const json = toJson(value, `Progress of job "${run.held.job.name}"`)
-  run.parts.writer.line(run.held, 'progress', json ?? 'null')
-  run.parts.events.emit('progress', { ...run.held.event, value })
-}
-
-function log(run: Run, level: LogLevel, message: string, data: unknown): void {
-  if (run.held.lost) return
-  const json = toJson({ level, message, ...(data !== undefined && { data }) }, `Log line of job "${run.held.job.name}"`)
-  run.parts.writer.line(run.held, 'log', json ?? 'null')
-  run.parts.events.emit('log', { ...run.held.event, level, message, data })
 }
 
 function textOf(reason: unknown): string {

@@ -47,7 +47,15 @@ export class Heartbeat {
 
   /** Whether this worker has been in touch long enough to call a silent one dead (and not the database slow). */
   get steady(): boolean {
-    return this.#parts.store.exclusive || this.#parts.clock.now() - this.#steadySince >= this.#parts.lease
+    const { store, clock, lease } = this.#parts
+    const now = clock.now()
+    // A process that has just woken up may get here before its own beat: then nobody else has had time to beat either.
+    return store.exclusive || (now - this.#lastBeat <= lease && now - this.#steadySince >= lease)
+  }
+
+  /** Resolves when no beat is under way. */
+  async idle(): Promise<void> {
+    await this.#beating
   }
 
   /** One beat; a second call while one is under way waits for that one. */
@@ -132,8 +140,7 @@ export class Heartbeat {
 
 /** Tells a running job that its cancel was asked for. */
 export function cancelHeld(held: Held, reason: string): void {
-  if (held.abort.signal.aborted) return
-  held.abort.abort(
+  held.stop.abort(
     new LegworkError('LW_JOB_CANCELLED', `Job ${held.job.id} (${held.job.name}) was cancelled: ${reason}.`, {
       details: { reason },
     }),

@@ -6,6 +6,7 @@ import type { ClaimedJob } from '../store/queries/claim.ts'
 import { execute, type ExecutorParts, type Middleware } from './executor.ts'
 import { createIsolation, type Isolation } from './isolate/isolation.ts'
 import type { Held, Holdings } from './running.ts'
+import { Stop } from './stop.ts'
 import type { Writer } from './writer.ts'
 
 export interface RunnerParts {
@@ -33,6 +34,7 @@ export class Runner {
   #isolation: Isolation | undefined
   #running = 0
   #suspectRuns = false
+  #abandoned = false
 
   constructor(parts: RunnerParts) {
     const { clock, events, writer, middleware, grace } = parts
@@ -44,7 +46,7 @@ export class Runner {
   take(jobs: readonly ClaimedJob[]): void {
     for (const job of jobs) {
       const event = { id: job.id, name: job.name, queue: this.#parts.queueName(job.queueId) }
-      const held: Held = { job, event, abort: new AbortController(), startedAt: undefined, lost: false }
+      const held: Held = { job, event, stop: new Stop(), startedAt: undefined, lost: false }
       this.#parts.holdings.add(held)
       this.#waiting.push(held)
     }
@@ -59,12 +61,17 @@ export class Runner {
   /** Asks all running handlers to stop. */
   abortAll(): void {
     for (const held of this.#parts.holdings.all())
-      held.abort.abort(new LegworkError('LW_SHUTDOWN', 'The worker is stopping.'))
+      held.stop.abort(new LegworkError('LW_SHUTDOWN', 'The worker is stopping.'))
   }
 
   /** Handlers that ignore their signal run on, but their jobs go back now and what they do is fenced out. */
   leaveBehind(): void {
     for (const held of this.#parts.holdings.all()) this.#parts.writer.settle(held, { kind: 'released' })
+  }
+
+  /** What was claimed and has not begun is forgotten. */
+  abandon(): void {
+    this.#abandoned = true
   }
 
   async close(): Promise<void> {
@@ -73,7 +80,7 @@ export class Runner {
 
   /** Suspects (they were running when a worker died) run one at a time: so the next crash says which one it was. */
   #pump(): void {
-    while (this.#running < this.#parts.concurrency) {
+    while (!this.#abandoned && this.#running < this.#parts.concurrency) {
       const place = this.#waiting.findIndex((held) => held.lost || held.job.crashes === 0 || !this.#suspectRuns)
       const [held] = place < 0 ? [] : this.#waiting.splice(place, 1)
       if (!held) return

@@ -1,12 +1,13 @@
 import type { LegworkError } from '../core/errors.ts'
 import type { ClaimedJob } from '../store/queries/claim.ts'
 import type { JobName } from '../core/events.ts'
+import type { Stop } from './stop.ts'
 
 /** A claimed job in this process: waiting for a free place, running, or waiting to be settled. */
 export interface Held {
   readonly job: ClaimedJob
   readonly event: JobName
-  readonly abort: AbortController
+  readonly stop: Stop
   /** When its handler was called, on the scale of `performance.now()`; undefined while it waits. */
   startedAt: number | undefined
   /** No outcome of this job may be written any more. */
@@ -64,7 +65,7 @@ export class Holdings {
   /** Takes a job away from this worker: its signal aborts and nothing of it is written. */
   lose(held: Held, reason: LegworkError): void {
     held.lost = true
-    held.abort.abort(reason)
+    held.stop.abort(reason)
   }
 
   #count(map: Map<number, number>, key: number, by: number): void {

@@ -133,13 +133,28 @@ export class Worker {
     }
   }
 
-  /** One heartbeat and one round of chores now; for tests. */
-  async tick(): Promise<void> {
-    await this.#heartbeat.beat()
-    this.#maintenance.tidy()
-    this.#maintenance.stage()
+  /** Whether it holds jobs. */
+  get busy(): boolean {
+    return this.#holdings.size > 0
+  }
+
+  /** Resolves when no statement is under way: at most handlers run. */
+  async calm(): Promise<void> {
     await this.#maintenance.idle()
-    await this.discover()
+    await this.#directory.idle()
+    await this.#loop.idle()
+    await this.#writer.drained()
+    await this.#heartbeat.idle()
+  }
+
+  /** Ends as a killed process does: nothing more is claimed, written or told. Statements under way still take effect. */
+  async abandon(): Promise<void> {
+    this.#state = 'stopped'
+    for (const cancel of this.#timers) cancel()
+    this.#runner.abandon()
+    await Promise.all([this.#writer.abandon(), this.#loop.stop(), this.#maintenance.stop()])
+    await this.calm()
+    await this.#runner.close()
   }
 
   async #quiet(): Promise<boolean> {

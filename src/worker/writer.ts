@@ -51,6 +51,7 @@ export class Writer {
   #lines: Line[] = []
   #settlements: Settlement[] = []
   #flushing: Promise<void> | undefined
+  #abandoned = false
 
   constructor(parts: WriterParts) {
     this.#parts = parts
@@ -58,6 +59,7 @@ export class Writer {
 
   /** Adds a line to the feed of a running job. Progress replaces progress that has not been written yet. */
   line(held: Held, kind: FeedEntry['kind'], data: string): void {
+    if (this.#abandoned) return
     const last = kind === 'progress' ? this.#lines.findLastIndex((line) => line.held === held) : -1
     const replaceable = last >= 0 && this.#lines[last]?.kind === 'progress'
     if (replaceable) this.#lines[last] = { held, kind, data }
@@ -66,8 +68,17 @@ export class Writer {
   }
 
   settle(held: Held, outcome: Outcome): void {
+    if (this.#abandoned) return
     this.#settlements.push({ held, outcome })
     this.#start()
+  }
+
+  /** Writes nothing more; a flush under way ends. */
+  abandon(): Promise<void> {
+    this.#abandoned = true
+    this.#lines = []
+    this.#settlements = []
+    return this.drained()
   }
 
   /** Resolves when everything given so far has been written. */

@@ -98,7 +98,7 @@ async function initialise({ binaries, data }: Folders, password: string): Promis
   const passwordFile = join(data, 'password')
   await writeFile(passwordFile, password)
   if (asRoot) await chown(passwordFile, nobody.uid, nobody.gid)
-  const flags = ['--username=legwork', '--auth=password', '--encoding=UTF8', '--locale=C', '--no-sync']
+  const flags = ['--username=tester', '--auth=password', '--encoding=UTF8', '--locale=C', '--no-sync']
   const places = [`--pgdata=${join(data, 'cluster')}`, `--pwfile=${passwordFile}`]
   await run(join(binaries, 'native/bin/initdb'), [...flags, ...places], { ...user, cwd: data })
 }
@@ -112,7 +112,7 @@ async function serve(folders: Folders, password: string): Promise<PostgresServer
     child.stdin?.end()
     await ended
   }
-  const url = `postgres://legwork:${password}@127.0.0.1:${port}/postgres`
+  const url = `postgres://tester:${password}@127.0.0.1:${port}/postgres`
   try {
     await untilReady(url, log)
     return { url, stop }

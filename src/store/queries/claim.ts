@@ -38,8 +38,8 @@ export interface ClaimedJob {
   readonly trace: string | undefined
   readonly input: string | null
   readonly options: Readonly<Record<string, unknown>>
-  readonly createdAt: Date
-  readonly now: Date
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
 }
 
 export interface Claimed {
@@ -92,7 +92,7 @@ const claimStatement = once(
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
      where j.slot = $1::smallint and j.id = any(array(select id from chosen))
      returning j.id, j.claim, j.seq, j.queue_id, j.priority, j.name, j.attempt, j.crashes, j.key, j.tags, j.headers, j.trace,
-               j.input::text as input, j.options, j.created_at
+               j.input::text as input, j.options, date_part('epoch', j.created_at) * 1000 as created_ms
   ), aside as (
     update legwork.job j set state = 2
      where j.slot = $1::smallint and j.id = any(array(
@@ -104,7 +104,7 @@ const claimStatement = once(
   ), leased as (
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
-  select c.*, legwork.now() as now, s.xmin, s.xmax, (select count(*)::int from aside) as parked
+  select c.*, s.xmin, s.xmax, (select count(*)::int from aside) as parked
     from (select pg_snapshot_xmin(x)::text as xmin, pg_snapshot_xmax(x)::text as xmax from pg_current_snapshot() x) s
     left join claimed c on true`,
 )
@@ -124,8 +124,7 @@ interface ClaimRow extends Record<string, unknown> {
   readonly trace: string | null
   readonly input: string | null
   readonly options: Record<string, unknown> | null
-  readonly created_at: Date
-  readonly now: Date
+  readonly created_ms: number
   readonly xmin: string
   readonly xmax: string
   readonly parked: number
@@ -174,7 +173,6 @@ function jobOf(row: ClaimRow, slot: number, batch: number): ClaimedJob {
     trace: row.trace ?? undefined,
     input: row.input,
     options: row.options ?? {},
-    createdAt: row.created_at,
-    now: row.now,
+    createdAt: row.created_ms,
   }
 }

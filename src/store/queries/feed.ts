@@ -29,8 +29,9 @@ const append = repeatable(
 export async function appendFeed(
   on: Queryable,
   slot: number,
-  entries: readonly FeedEntry[],
+  given: readonly FeedEntry[],
 ): Promise<ReadonlySet<string>> {
+  const entries = ofLatestClaims(given)
   const rows = await on.query<{ id: string }>(append, [
     slot,
     entries.map((entry) => entry.id),
@@ -40,6 +41,13 @@ export async function appendFeed(
     latestProgress(entries),
   ])
   return new Set(rows.map((row) => row.id))
+}
+
+/** The statement fences by id: of a job that this worker has claimed again, only the later claim can be its own. */
+function ofLatestClaims(entries: readonly FeedEntry[]): FeedEntry[] {
+  const latest = new Map<string, number>()
+  for (const { id, claim } of entries) latest.set(id, Math.max(claim, latest.get(id) ?? 0))
+  return entries.filter((entry) => entry.claim === latest.get(entry.id))
 }
 
 export interface FeedRow {

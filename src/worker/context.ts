@@ -1,0 +1,102 @@
+import { toJson } from '../core/codec.ts'
+import type { JobContext, JobFacts, JobLog, Json, LogLevel } from '../core/context.ts'
+import type { Emitter } from '../core/events.ts'
+import type { Held } from './running.ts'
+import type { Writer } from './writer.ts'
+
+export interface ContextParts {
+  readonly held: Held
+  readonly attempts: number
+  readonly events: Emitter
+  readonly writer: Writer
+}
+
+/** What a handler is called with. Everything is made when it is asked for: a short job asks for little. */
+export class Context implements JobContext {
+  readonly input: unknown
+  readonly #parts: ContextParts
+
+  constructor(parts: ContextParts, input: unknown) {
+    this.#parts = parts
+    this.input = input
+  }
+
+  get id(): string {
+    return this.#parts.held.job.id
+  }
+  get name(): string {
+    return this.#parts.held.job.name
+  }
+  get queue(): string {
+    return this.#parts.held.event.queue
+  }
+  get attempt(): number {
+    return this.#parts.held.job.attempt
+  }
+  get attempts(): number {
+    return this.#parts.attempts
+  }
+  get key(): string | undefined {
+    return this.#parts.held.job.key
+  }
+  get priority(): number {
+    return this.#parts.held.job.priority
+  }
+  get tags(): readonly string[] {
+    return this.#parts.held.job.tags
+  }
+  get headers(): Readonly<Record<string, string>> {
+    return this.#parts.held.job.headers
+  }
+  get traceparent(): string | undefined {
+    return this.#parts.held.job.trace
+  }
+  get enqueuedAt(): Date {
+    return new Date(this.#parts.held.job.createdAt)
+  }
+  get idempotencyKey(): string {
+    return `legwork-${this.id}`
+  }
+  get signal(): AbortSignal {
+    return this.#parts.held.stop.signal
+  }
+  get log(): JobLog {
+    const method = (level: LogLevel) => (message: string, data?: unknown) => writeLog(this.#parts, level, message, data)
+    return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
+  }
+  get progress(): JobContext['progress'] {
+    return (value: Json, message?: string) => writeProgress(this.#parts, percentOf(value, message))
+  }
+}
+
+/** The facts alone, as plain data that can be sent to another process. */
+export function factsOf(context: Context): JobFacts {
+  const { id, name, queue, attempt, attempts, key, priority, tags, headers, traceparent, enqueuedAt, idempotencyKey } =
+    context
+  return { id, name, queue, attempt, attempts, key, priority, tags, headers, traceparent, enqueuedAt, idempotencyKey }
+}
+
+export function writeProgress({ held, writer, events }: ContextParts, value: unknown): void {
+  if (held.lost) return
+  const json = toJson(value, `Progress of job "${held.job.name}"`)
+  writer.line(held, 'progress', json ?? 'null')
+  events.emit('progress', { ...held.event, value })
+}
+
+export function writeLog(
+  { held, writer, events }: ContextParts,
+  level: LogLevel,
+  message: string,
+  data: unknown,
+): void {
+  if (held.lost) return
+  const json = toJson({ level, message, ...(data !== undefined && { data }) }, `Log line of job "${held.job.name}"`)
+  writer.line(held, 'log', json ?? 'null')
+  events.emit('log', { ...held.event, level, message, data })
+}
+
+/** A number is a percentage; anything else is shown as it is. */
+export function percentOf(value: Json, message?: string): Json {
+  if (typeof value !== 'number') return value
+  return { percent: Math.min(100, Math.max(0, value)), ...(message !== undefined && { message }) }
+}
