@@ -28,7 +28,15 @@ const bury = repeatable(
     where w.id = d.id returning w.id`,
 )
 
-const blame = '(case when j.crashes > 0 or not exists (select from mine where crashes > 0) then 1 else 0 end)'
+/** Leases of workers that have ended: claimed after the burial by one that did not know yet, or left behind at its end. */
+const leftBehind = repeatable(
+  'lw_rescue_left_behind',
+  `select distinct l.worker_id as id from legwork.lease l
+    where not exists (select from legwork.worker w where w.id = l.worker_id and w.ended_at is null) limit 8`,
+)
+
+const blame =
+  '(case when $6::boolean and (j.crashes > 0 or not exists (select from mine where crashes > 0)) then 1 else 0 end)'
 const ends = `(j.cancel_at is not null or j.crashes + ${blame} >= coalesce(($3::jsonb ->> j.name)::int, $4::int))`
 
 const slotsOf = repeatable(
@@ -59,7 +67,7 @@ const recover = repeatable(
                case when j.worker_id is null then 'ready' when j.cancel_at is not null then 'cancelled' else 'poisoned' end as verdict
   ), kept as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome)
-      select slot, id, claim - 1, attempt + 1, $1::int, claimed_at, 'crashed' from moved
+      select slot, id, claim - 1, attempt + 1, $1::int, claimed_at, case when $6::boolean then 'crashed' else 'released' end from moved
   )
   select id::text as id, slot, claim, queue_id, priority, crashes, cancel_reason, keyed, verdict from moved`,
 )
@@ -81,19 +89,16 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
   const dead = await tx.query<{ id: number }>(bury, [request.rescuer, request.lease])
   const moved: Moved[] = []
   const woken: LaneName[] = []
-  for (const { id } of dead) {
+  const recoverFrom = async (id: number, blamed: boolean): Promise<void> => {
     for (const { slot } of await tx.query<{ slot: number }>(slotsOf, [id])) {
-      const rows = await tx.query<Moved>(recover, [
-        id,
-        request.rescuer,
-        JSON.stringify(request.limits),
-        request.defaultLimit,
-        slot,
-      ])
+      const limits = [JSON.stringify(request.limits), request.defaultLimit]
+      const rows = await tx.query<Moved>(recover, [id, request.rescuer, ...limits, slot, blamed])
       moved.push(...rows)
       woken.push(...(await endRest(tx, request.rescuer, slot, rows)))
     }
   }
+  for (const { id } of dead) await recoverFrom(id, true)
+  for (const { id } of await tx.query<{ id: number }>(leftBehind, [])) await recoverFrom(id, false)
   const idsOf = (verdict: Moved['verdict']) => moved.filter((row) => row.verdict === verdict).map((row) => row.id)
   const back = moved.filter((row) => row.verdict === 'ready')
   return {
