@@ -1,0 +1,147 @@
+import { expect, test } from 'vitest'
+import { type StoreBench, storeBenches } from '../support.ts'
+
+const storeBench = storeBenches()
+
+const keyed = { key: 'k' }
+
+test('jobs with one key run one at a time, in the order they were added', async () => {
+  const { enqueue, worker, states } = await storeBench()
+  const [a, b, c] = await enqueue(keyed, keyed, keyed)
+  const [one, two] = [await worker(), await worker()]
+  const first = await one.claim()
+  expect(first.map((job) => job.id)).toEqual([a])
+  expect(await two.claim()).toEqual([])
+  expect(await states()).toEqual({ [a!]: 'running', [b!]: 'blocked', [c!]: 'blocked' })
+  await one.end(first)
+  const second = await two.claim()
+  expect(second.map((job) => job.id)).toEqual([b])
+  await two.end(second, 'dead')
+  expect((await one.claim()).map((job) => job.id)).toEqual([c])
+})
+
+test('keys are of one job name', async () => {
+  const { enqueue, worker } = await storeBench()
+  await enqueue(keyed, { ...keyed, name: 'other' }, { key: 'k2' })
+  expect(await (await worker()).claim({ names: ['plain', 'other'] })).toHaveLength(3)
+})
+
+test('a job that waits to be retried keeps its key and its place', async () => {
+  const { store, enqueue, worker, advance } = await storeBench()
+  const [a, b] = await enqueue(keyed, keyed)
+  const claimer = await worker()
+  await claimer.giveBack(await claimer.claim(), 'retry', 1_000)
+  expect(await claimer.claim()).toEqual([])
+  await advance(1_000)
+  await store.stage(0, 10)
+  const again = await claimer.claim()
+  expect(again.map((job) => job.id)).toEqual([a])
+  await claimer.end(again)
+  expect((await claimer.claim()).map((job) => job.id)).toEqual([b])
+})
+
+test('the order of a key outranks priority and queue', async () => {
+  const { enqueue, worker } = await storeBench()
+  const [a, b] = await enqueue({ ...keyed, priority: 10 }, { ...keyed, priority: -20, queue: 'fast' })
+  const claimer = await worker()
+  const only = await claimer.claim({ queues: ['fast'] })
+  expect(only).toEqual([])
+  const first = await claimer.claim({ queues: ['default', 'fast'] })
+  expect(first.map((job) => job.id)).toEqual([a])
+  await claimer.end(first)
+  expect((await claimer.claim({ queues: ['default', 'fast'] })).map((job) => job.id)).toEqual([b])
+})
+
+test('cancelling the holder or one in line lets the next one run', async () => {
+  const { store, enqueue, worker, stateOf } = await storeBench()
+  const [a, b, c] = await enqueue(keyed, keyed, keyed)
+  const claimer = await worker()
+  const first = await claimer.claim()
+  expect(await store.cancel(b!, 'no')).toMatchObject({ outcome: 'cancelled', woken: [] })
+  await claimer.giveBack(first, 'retry', 60_000)
+  expect((await store.cancel(a!, 'no')).woken).toHaveLength(1)
+  expect(await stateOf(c!)).toBe('ready')
+  expect((await claimer.claim()).map((job) => job.id)).toEqual([c])
+})
+
+test('the key of a crashed worker stays with its job; a poisoned one frees it', async () => {
+  const { store, enqueue, worker, advance } = await storeBench()
+  const [a, b] = await enqueue(keyed, keyed)
+  await (await worker()).claim()
+  await advance(20_000)
+  await store.rescue({ rescuer: 0, lease: 10_000, limits: {}, defaultLimit: 2 })
+  expect((await (await worker()).claim()).map((job) => job.id)).toEqual([a])
+  await advance(20_000)
+  const rescue = await store.rescue({ rescuer: 0, lease: 10_000, limits: {}, defaultLimit: 2 })
+  expect(rescue).toMatchObject({ poisoned: [a] })
+  expect(rescue.woken).toHaveLength(1)
+  expect((await (await worker()).claim()).map((job) => job.id)).toEqual([b])
+})
+
+test('a redriven job goes to the end of the line of its key', async () => {
+  const { store, enqueue, worker } = await storeBench()
+  const [a, b, c] = await enqueue(keyed, keyed, keyed)
+  const claimer = await worker()
+  await claimer.end(await claimer.claim(), 'dead')
+  await store.redrive([a!])
+  for (const next of [b, c, a]) {
+    const jobs = await claimer.claim()
+    expect(jobs.map((job) => job.id)).toEqual([next])
+    await claimer.end(jobs)
+  }
+})
+
+test('the sweep frees a place that somebody waits at and nobody holds', async () => {
+  const { store, database, enqueue, worker, stateOf } = await storeBench()
+  const [a] = await enqueue(keyed, keyed)
+  // As a claim leaves it that set a job aside because the first in line was locked by another claim, which then failed.
+  await database.query(`insert into legwork.key_holder (slot, name, key, job_id) values (0, 'plain', 'k', null)`)
+  await database.query(`update legwork.job set state = 2 where id = $1`, [a])
+  expect(await store.sweep(0)).toHaveLength(1)
+  expect(await stateOf(a!)).toBe('ready')
+  expect(await store.sweep(0)).toEqual([])
+  expect((await (await worker()).claim()).map((job) => job.id)).toEqual([a])
+})
+
+test('a thousand keyed jobs and six workers: one at a time per key, in order, and none is forgotten', async () => {
+  const bench = await storeBench()
+  const total = bench.store.kind === 'postgres' ? 1_000 : 300
+  const ids = await bench.enqueue(...Array.from({ length: total }, (_, n) => ({ key: `k${n % 7}` })))
+  const { finished, running } = await drainKeyed(bench, total)
+  expect(finished.size).toBe(total)
+  expect([...running.values()].every((set) => set.size === 0)).toBe(true)
+  for (let key = 0; key < 7; key++) {
+    const mine = ids.filter((_, n) => n % 7 === key)
+    expect([...finished].filter((id) => mine.includes(id))).toEqual(mine)
+  }
+  const holders = await bench.database.query('select * from legwork.key_holder')
+  expect(holders).toEqual([])
+})
+
+/** Six workers claim and settle as fast as they can, without a sweep unless all of them find nothing. */
+async function drainKeyed(
+  bench: StoreBench,
+  total: number,
+): Promise<{ finished: Set<string>; running: Map<string, Set<string>> }> {
+  const finished = new Set<string>()
+  const running = new Map<string, Set<string>>()
+  let sweeps = 0
+  const work = async () => {
+    const claimer = await bench.worker()
+    while (finished.size < total) {
+      const jobs = await claimer.claim({ limit: 10 })
+      for (const job of jobs) {
+        const set = running.get(job.key!) ?? new Set()
+        running.set(job.key!, set.add(job.id))
+        expect(set.size, `jobs with key ${job.key} at once`).toBe(1)
+      }
+      if (jobs.length === 0 && ++sweeps % 20 === 0) await bench.store.sweep(0)
+      // Cleared before the settle is sent: from its commit on another worker may have the next one.
+      for (const job of jobs) running.get(job.key!)?.delete(job.id)
+      for (const job of jobs) finished.add(job.id)
+      expect(await claimer.end(jobs)).toHaveLength(jobs.length)
+    }
+  }
+  await Promise.all(Array.from({ length: 6 }, work))
+  return { finished, running }
+}
