@@ -95,6 +95,7 @@ create table legwork.worker (
   running     int not null default 0,
   state       text not null default 'running' check (state in ('running', 'stopping', 'stopped', 'dead')),
   host        text not null,
+  process     text not null,
   version     text not null,
   queues      text[]
 ) with (fillfactor = 50);

@@ -28,6 +28,8 @@ export async function migrate(connection: Connection): Promise<readonly string[]
   const migrations = await readMigrations()
   if ((await pending(connection, migrations)).length === 0) return []
   return connection.transaction(async (tx) => {
+    // others may be applying a long one; ours may be long too
+    await tx.script("set local statement_timeout = '10min'")
     await tx.query(takeLock, [lockKey])
     const todo = await pending(tx, migrations)
     await tx.script(`

@@ -117,7 +117,8 @@ export class Heartbeat {
 
   #heed(look: { id: string; mine: boolean; cancel: boolean; reason: string | null }): void {
     const held = this.#parts.holdings.get(look.id)
-    if (!held) return // settled while we asked
+    if (!held || held.settling) return // its outcome is on the way
+    if (!look.mine) return this.lose([held], 'another worker has it')
     if (look.cancel) cancelHeld(held, look.reason ?? 'cancelled')
   }
 

@@ -9,6 +9,9 @@ interface LaneState {
   readonly floor: Floor
   /** Something may wait here: set by hints, polls and full claims, cleared when a scan comes back short. */
   hot: boolean
+  /** How often it was heated, and how often when the claim under way was planned: news during a claim must not get lost. */
+  heats: number
+  heatsPlanned: number
   /** The last scan came back short, and rows may have appeared below its start: look again from the final floor. */
   again: boolean
   /** When a re-scan is next worth its price, on the scale of `performance.now()`. */
@@ -46,11 +49,11 @@ export class Lanes {
 
   /** Notes that jobs may wait in a lane. */
   heat({ queueId, priority }: LaneName): void {
-    this.#lane(queueId, priority).hot = true
+    heat(this.#lane(queueId, priority))
   }
 
   heatAll(): void {
-    for (const lane of this.#all()) lane.hot = true
+    for (const lane of this.#all()) heat(lane)
   }
 
   get hot(): boolean {
@@ -68,7 +71,10 @@ export class Lanes {
     return order.flatMap((queueId) => {
       const max = room(queueId)
       const lanes = max > 0 ? (this.#lanes.get(queueId) ?? []).filter((lane) => lane.hot) : []
-      return lanes.map((lane) => ({ queueId, priority: lane.priority, floor: startOf(lane, now), max }))
+      return lanes.map((lane) => {
+        lane.heatsPlanned = lane.heats
+        return { queueId, priority: lane.priority, floor: startOf(lane, now), max }
+      })
     })
   }
 
@@ -82,9 +88,10 @@ export class Lanes {
       const rescanned = floor < lane.floor.scan && floor === lane.floor.final
       if (rescanned) lane.rescanAt = performance.now() + Math.max(rescanEvery, ms * rescanShare)
       lane.floor.saw(claimed)
-      if (full || (counts.get(lane) ?? 0) >= max || claimed.parked > 0) continue
-      lane.again =
-        !rescanned && lane.floor.final < lane.floor.scan && (ms < cheapRescan || performance.now() >= lane.rescanAt)
+      lane.again = false
+      if (full || (counts.get(lane) ?? 0) >= max || claimed.parked > 0 || lane.heats > lane.heatsPlanned) continue
+      const worthIt = ms < cheapRescan || performance.now() >= lane.rescanAt
+      lane.again = !rescanned && lane.floor.final < lane.floor.scan && worthIt
       lane.hot = lane.again
     }
   }
@@ -112,13 +119,27 @@ export class Lanes {
     const lanes = this.#lanes.get(queueId) ?? []
     const found = lanes.find((lane) => lane.priority === priority)
     if (found) return found
-    const lane = { queueId, priority, floor: new Floor(), hot: true, again: false, rescanAt: 0 }
+    const lane = {
+      queueId,
+      priority,
+      floor: new Floor(),
+      hot: true,
+      heats: 0,
+      heatsPlanned: 0,
+      again: false,
+      rescanAt: 0,
+    }
     this.#lanes.set(
       queueId,
       [...lanes, lane].toSorted((a, b) => a.priority - b.priority),
     )
     return lane
   }
+}
+
+function heat(lane: LaneState): void {
+  lane.hot = true
+  lane.heats++
 }
 
 function startOf(lane: LaneState, now: number): number {

@@ -4,6 +4,7 @@ import type { Emitter } from '../core/events.ts'
 import type { LaneName } from '../store/queries/settle.ts'
 import type { Retention } from '../store/queries/upkeep.ts'
 import type { Store } from '../store/store.ts'
+import { processToken } from './process.ts'
 
 export interface MaintenanceParts {
   readonly store: Store
@@ -114,8 +115,8 @@ export class Maintenance {
   #rescueRequest(): Parameters<Store['rescue']>[0] {
     const { workerId, lease, definitions, store } = this.#parts
     const limits = Object.fromEntries([...definitions()].map((definition) => [definition.name, definition.crashes]))
-    // Alone in the database, every other worker belongs to a process that has ended.
-    return { rescuer: workerId(), lease: store.exclusive ? -1 : lease, limits, defaultLimit: defaultCrashLimit }
+    const onlyProcess = store.exclusive ? processToken : undefined
+    return { rescuer: workerId(), lease, onlyProcess, limits, defaultLimit: defaultCrashLimit }
   }
 
   /** One at a time of each kind; a failure is reported and the next tick tries again. */

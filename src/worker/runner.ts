@@ -46,7 +46,7 @@ export class Runner {
   take(jobs: readonly ClaimedJob[]): void {
     for (const job of jobs) {
       const event = { id: job.id, name: job.name, queue: this.#parts.queueName(job.queueId) }
-      const held: Held = { job, event, stop: new Stop(), startedAt: undefined, lost: false }
+      const held: Held = { job, event, stop: new Stop(), startedAt: undefined, settling: false, lost: false }
       this.#parts.holdings.add(held)
       this.#waiting.push(held)
     }

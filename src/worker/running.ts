@@ -10,6 +10,8 @@ export interface Held {
   readonly stop: Stop
   /** When its handler was called, on the scale of `performance.now()`; undefined while it waits. */
   startedAt: number | undefined
+  /** Its outcome has been given to the writer. */
+  settling: boolean
   /** No outcome of this job may be written any more. */
   lost: boolean
 }
@@ -19,6 +21,8 @@ export class Holdings {
   readonly #held = new Map<string, Held>()
   readonly #perQueue = new Map<number, number>()
   readonly #batches = new Map<number, number>()
+  /** Claims of which a job was forgotten without an outcome. */
+  readonly #unwritten = new Set<number>()
 
   get size(): number {
     return this.#held.size
@@ -42,24 +46,33 @@ export class Holdings {
   }
 
   add(held: Held): void {
+    const old = this.#held.get(held.job.id)
+    if (old) this.remove(old) // lost, and claimed again before its handler came back
     this.#held.set(held.job.id, held)
     this.#count(this.#perQueue, held.job.queueId, 1)
     this.#count(this.#batches, held.job.batch, 1)
   }
 
-  /** Forgets a settled job. */
+  /** Forgets a job that was settled, or that was lost. */
   remove(held: Held): void {
-    if (this.#held.get(held.job.id) !== held) return
-    this.#held.delete(held.job.id)
-    this.#count(this.#perQueue, held.job.queueId, -1)
-    this.#count(this.#batches, held.job.batch, -1)
+    const { id, queueId, batch } = held.job
+    if (this.#held.get(id) !== held) return
+    this.#held.delete(id)
+    this.#count(this.#perQueue, queueId, -1)
+    this.#count(this.#batches, batch, -1)
+    if (!this.knows(batch)) this.#unwritten.delete(batch)
+    else if (held.lost) this.#unwritten.add(batch)
   }
 
-  /** The claims that have no job left once these are settled: their lease rows can go. */
+  /**
+   * The claims that have no job left once these are settled: their lease rows can go. That of a lost job stays: if the
+   * database holds the job in our name all the same, only the lease row tells, and it goes back as a stray.
+   */
   emptiedBy(settling: readonly Held[]): number[] {
     const leaving = new Map<number, number>()
     for (const { job } of settling) this.#count(leaving, job.batch, 1)
-    return [...leaving].filter(([batch, n]) => this.#batches.get(batch) === n).map(([batch]) => batch)
+    const emptied = [...leaving].filter(([batch, n]) => this.#batches.get(batch) === n).map(([batch]) => batch)
+    return emptied.filter((batch) => !this.#unwritten.has(batch))
   }
 
   /** Takes a job away from this worker: its signal aborts and nothing of it is written. */

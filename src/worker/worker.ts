@@ -11,6 +11,7 @@ import { Directory } from './directory.ts'
 import type { Middleware } from './executor.ts'
 import { cancelHeld, Heartbeat } from './heartbeat.ts'
 import { Maintenance } from './maintenance.ts'
+import { processToken } from './process.ts'
 import { Runner } from './runner.ts'
 import { Holdings } from './running.ts'
 import { Writer, type Written } from './writer.ts'
@@ -283,7 +284,14 @@ export class Worker {
       holdings: this.#holdings,
       claiming: () => this.#loop.inFlight,
       isStopping: () => this.#state === 'stopping',
-      info: { pid: process.pid, host: hostname(), version, concurrency, queues: queues && [...queues.keys()] },
+      info: {
+        pid: process.pid,
+        host: hostname(),
+        process: processToken,
+        version,
+        concurrency,
+        queues: queues && [...queues.keys()],
+      },
     })
   }
 

@@ -68,6 +68,7 @@ export class Writer {
   }
 
   settle(held: Held, outcome: Outcome): void {
+    held.settling = true
     if (this.#abandoned) return
     this.#settlements.push({ held, outcome })
     this.#start()

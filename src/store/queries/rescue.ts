@@ -6,6 +6,8 @@ export interface RescueRequest {
   readonly rescuer: number
   /** A worker whose last heartbeat is older than this many milliseconds is dead. */
   readonly lease: number
+  /** The rescuer's process, when no other can reach the database: workers of any other are dead already. */
+  readonly onlyProcess?: string | undefined
   /** Crash limits of the job names the rescuer knows; others have `defaultLimit`. */
   readonly limits: Readonly<Record<string, number>>
   readonly defaultLimit: number
@@ -23,7 +25,7 @@ export interface Rescue {
 const bury = repeatable(
   'lw_rescue_bury',
   `update legwork.worker w set state = 'dead', ended_at = legwork.now()
-     from (select id from legwork.worker where ended_at is null and id <> $1::int and beat_at < legwork.now() - $2::float8 * interval '1 millisecond'
+     from (select id from legwork.worker where ended_at is null and id <> $1::int and (beat_at < legwork.now() - $2::float8 * interval '1 millisecond' or process <> $3::text)
             order by id limit 8 for update skip locked) d
     where w.id = d.id returning w.id`,
 )
@@ -86,7 +88,7 @@ interface Moved extends Record<string, unknown> {
 
 /** Declares silent workers dead and gives their jobs back, each worker in a transaction of the caller's making. */
 export async function rescue(tx: Queryable, request: RescueRequest): Promise<Rescue> {
-  const dead = await tx.query<{ id: number }>(bury, [request.rescuer, request.lease])
+  const dead = await tx.query<{ id: number }>(bury, [request.rescuer, request.lease, request.onlyProcess ?? null])
   const moved: Moved[] = []
   const woken: LaneName[] = []
   const recoverFrom = async (id: number, blamed: boolean): Promise<void> => {

@@ -54,7 +54,8 @@ const finishStatement = repeatable(
     insert into legwork.finished (slot, id, state, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
         started_at, key, unique_key, tags, headers, trace, input, options, progress, output, error, reason)
       select slot, id, final, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
-        claimed_at, key, unique_key, tags, headers, trace, input, options, progress, how -> 'output', how -> 'error', how ->> 'reason' from done
+        claimed_at, key, unique_key, tags, headers, trace, input, options, progress, how -> 'output', how -> 'error',
+        case final when 12 then coalesce(cancel_reason, how ->> 'reason') else how ->> 'reason' end from done
   ), failed as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, error)
       select slot, id, claim, attempt, worker_id, claimed_at, case final when 11 then 'dead' else 'cancelled' end, how -> 'error'
@@ -95,7 +96,7 @@ const promoteStatement = repeatable(
 
 /**
  * Back to scheduled, or to the tail of the ready order; $5 holds {outcome, delay, error} by id. A job whose cancel was
- * asked for does not come back: it is left out here, and the caller ends it as cancelled.
+ * asked for does not come back: it is left out here, and the caller ends it as cancelled; until then its lease stays.
  */
 const returnStatement = repeatable(
   'lw_settle_return',
@@ -114,6 +115,7 @@ const returnStatement = repeatable(
              how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
+       and (select count(*) from back) = cardinality($3::bigint[])
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from back, (values (3, -1), (1, 1)) s(state, sign)

@@ -3,6 +3,8 @@ import { once, type Queryable, repeatable } from '../connection.ts'
 export interface WorkerInfo {
   readonly pid: number
   readonly host: string
+  /** Unique to the run of the process: a pid comes back, in containers always. */
+  readonly process: string
   readonly version: string
   readonly concurrency: number
   /** The queues it serves; undefined for all. */
@@ -21,7 +23,7 @@ export interface WorkerRecord extends WorkerInfo {
 
 const register = once(
   'lw_worker_register',
-  `insert into legwork.worker (pid, host, version, concurrency, queues) values ($1, $2, $3, $4, $5::text[]) returning id`,
+  `insert into legwork.worker (pid, host, process, version, concurrency, queues) values ($1, $2, $3, $4, $5, $6::text[]) returning id`,
 )
 
 const beat = repeatable(
@@ -36,7 +38,7 @@ const end = repeatable(
 
 const list = repeatable(
   'lw_worker_list',
-  `select id, pid, host, version, concurrency, queues, state, running, started_at, beat_at, ended_at from legwork.worker order by id desc limit $1`,
+  `select id, pid, host, process, version, concurrency, queues, state, running, started_at, beat_at, ended_at from legwork.worker order by id desc limit $1`,
 )
 
 /** Joins the running ids to the primary key: which are still this worker's, and which are asked to stop. */
@@ -61,6 +63,7 @@ export async function registerWorker(on: Queryable, info: WorkerInfo): Promise<n
   const [row] = await on.query<{ id: number }>(register, [
     info.pid,
     info.host,
+    info.process,
     info.version,
     info.concurrency,
     info.queues ?? null,

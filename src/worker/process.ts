@@ -1,0 +1,4 @@
+import { randomUUID } from 'node:crypto'
+
+/** Names this run of this process. */
+export const processToken: string = randomUUID()
