@@ -122,7 +122,8 @@ async function settle(
     const own = { ...scope, emptyBatches: returns.length > 0 ? [] : scope.emptyBatches }
     add(await finishSafely(connection, own, endings))
   }
-  if (returns.length > 0) add(await giveBack(connection, scope, returns))
+  const complete = ids.size === endings.length
+  if (returns.length > 0) add(await giveBack(connection, complete ? scope : { ...scope, emptyBatches: [] }, returns))
   return { ids, woken }
 }
 

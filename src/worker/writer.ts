@@ -1,3 +1,4 @@
+import { LegworkError, serializeError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { FeedEntry } from '../store/queries/feed.ts'
@@ -110,12 +111,19 @@ export class Writer {
       const fed = await this.#writeLines(lines)
       this.#parts.onWritten({ ...(await this.#writeOutcomes(settlements)), fed })
     } catch (error) {
-      // The connection was patient already. The jobs stay running in the database and go to another worker by lease.
-      this.#parts.events.emit('error', { during: 'writing outcomes', error })
-      const held = settlements.map((settlement) => settlement.held)
-      this.#parts.onLost(held)
-      for (const job of held) this.#parts.holdings.remove(job)
+      const parts = isUnreachable(error) ? [] : halves(lines, settlements)
+      if (parts.length === 0) this.#giveUp(error, settlements)
+      // What the database refuses must not take its neighbours with it.
+      for (const part of parts) await this.#flush(part.lines, part.settlements)
     }
+  }
+
+  /** The connection was patient already. The jobs stay running in the database and go back by their lease. */
+  #giveUp(error: unknown, settlements: readonly Settlement[]): void {
+    this.#parts.events.emit('error', { during: 'writing outcomes', error })
+    const held = settlements.map((settlement) => settlement.held)
+    this.#parts.onLost(held)
+    for (const job of held) this.#parts.holdings.remove(job)
   }
 
   async #writeLines(lines: readonly Line[]): Promise<string[]> {
@@ -194,6 +202,24 @@ export class Writer {
   }
 }
 
+function isUnreachable(error: unknown): boolean {
+  return error instanceof LegworkError && (error.code === 'LW_DATABASE_UNREACHABLE' || error.code === 'LW_CLOSED')
+}
+
+/** The parts of a flush that may be written one after the other, lines first; none when it cannot be divided. */
+function halves(
+  lines: readonly Line[],
+  settlements: readonly Settlement[],
+): { lines: readonly Line[]; settlements: readonly Settlement[] }[] {
+  if (lines.length + settlements.length <= 1) return []
+  const middle = (list: readonly unknown[]) => Math.ceil(list.length / 2)
+  const cuts = lines.length > 0 && settlements.length > 0 ? [lines.length, 0] : [middle(lines), middle(settlements)]
+  return [
+    { lines: lines.slice(0, cuts[0]), settlements: settlements.slice(0, cuts[1]) },
+    { lines: lines.slice(cuts[0]), settlements: settlements.slice(cuts[1]) },
+  ]
+}
+
 function endingOf({ held, outcome }: Settlement): Ending[] {
   switch (outcome.kind) {
     case 'completed':
@@ -228,7 +254,7 @@ function returnOf({ held, outcome }: Settlement): Return[] {
           claim,
           outcome: 'snooze',
           delay: outcome.delay,
-          error: JSON.stringify({ name: 'Snooze', message: outcome.reason }),
+          error: JSON.stringify(serializeError({ name: 'Snooze', message: outcome.reason })),
         },
       ]
     case 'released':

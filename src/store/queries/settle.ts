@@ -27,7 +27,7 @@ export interface Return {
 export interface SettleScope {
   readonly slot: number
   readonly workerId: number
-  /** Claims of this worker whose jobs have all been settled. */
+  /** Claims of this worker that end with these jobs; their leases go if every job was written. */
   readonly emptyBatches: readonly number[]
 }
 
@@ -67,6 +67,7 @@ const finishStatement = repeatable(
      returning k.name, k.key
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
+       and (select count(*) from done) = cardinality($3::bigint[])
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.n from (select queue_id, name, final, count(*) as c from done group by 1, 2, 3) d
@@ -115,6 +116,7 @@ const returnStatement = repeatable(
              how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
+       and (select count(*) from back) = cardinality($3::bigint[])
        and (select count(*) from back) = cardinality($3::bigint[])
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
