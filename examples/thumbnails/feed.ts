@@ -1,0 +1,73 @@
+import { createReadStream } from 'node:fs'
+import { basename, extname } from 'node:path'
+import { Readable } from 'node:stream'
+import { LegworkError } from 'legwork'
+import { app } from './app.ts'
+import { thumbnails, uploaded, notify } from './jobs.ts'
+import { typeOf } from './options.ts'
+import type { Receipt } from './upload.ts'
+
+/** What became of one photo. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly bytesIn: number; readonly bytesOut: number; readonly files: number }
+  | { readonly kind: 'already done' }
+  | { readonly kind: 'refused' | 'failed'; readonly reason: string }
+
+export interface FeedOptions {
+  readonly url: string
+  readonly hiccup: boolean
+  readonly signal: AbortSignal
+  readonly onReceipt: (file: string, receipt: Receipt) => void
+  readonly onOutcome: (file: string, outcome: Outcome) => void
+}
+
+/** Uploads the photos as a browser would, a few at a time, and waits until every one is settled. */
+export async function feed(paths: readonly string[], options: FeedOptions): Promise<Outcome[]> {
+  const queue = [...paths.entries()]
+  const outcomes: Promise<Outcome>[] = []
+  const lane = async () => {
+    for (let next = queue.shift(); next && !options.signal.aborted; next = queue.shift()) {
+      const [place, path] = next
+      const file = basename(path)
+      const answer = await upload(path, place === 0 && options.hiccup, options)
+      outcomes.push(
+        outcomeOf(answer, options.signal).then((outcome) => {
+          options.onOutcome(file, outcome)
+          return outcome
+        }),
+      )
+    }
+  }
+  await Promise.all([lane(), lane(), lane()])
+  return Promise.all(outcomes)
+}
+
+async function upload(path: string, hiccup: boolean, { url, signal, onReceipt }: FeedOptions): Promise<Receipt | { error: string }> {
+  const file = basename(path)
+  const response = await fetch(`${url}/photos?name=${encodeURIComponent(file)}`, {
+    method: 'POST',
+    headers: { 'content-type': typeOf[extname(file).toLowerCase()] ?? '', ...(hiccup && { 'x-simulate': 'hiccup' }) },
+    body: Readable.toWeb(createReadStream(path)),
+    duplex: 'half',
+    signal,
+  })
+  const answer = (await response.json()) as Receipt | { error: string }
+  if ('id' in answer) onReceipt(file, answer)
+  return answer
+}
+
+/** Follows the jobs of a photo: the output of each names the next. */
+async function outcomeOf(answer: Receipt | { error: string }, signal: AbortSignal): Promise<Outcome> {
+  if ('error' in answer) return { kind: 'refused', reason: answer.error }
+  if (answer.outcome === 'already done') return { kind: 'already done' }
+  try {
+    const first = await app.lw.ref(answer.job, uploaded).result({ signal })
+    const made = await app.lw.ref(first.next, thumbnails).result({ signal })
+    await app.lw.ref(made.next, notify).result({ signal })
+    const photo = await app.photos.find(answer.id)
+    return { kind: 'done', bytesIn: photo?.bytes ?? 0, bytesOut: made.bytes, files: made.files.length }
+  } catch (error) {
+    if (!(error instanceof LegworkError) || error.code !== 'LW_JOB_DEAD') throw error
+    return { kind: 'failed', reason: error.cause instanceof Error ? error.cause.message : error.message }
+  }
+}

@@ -1,0 +1,91 @@
+import { relative, resolve } from 'node:path'
+import { legwork } from 'legwork'
+import { app } from './app.ts'
+import { Blobs } from './blobs.ts'
+import { openDatabase } from './database.ts'
+import { feed } from './feed.ts'
+import { notify, thumbnails, uploaded } from './jobs.ts'
+import { Overview } from './live.ts'
+import { Narrator } from './narrator.ts'
+import { findPhotos, help, type Options, readOptions, UsageError } from './options.ts'
+import { Photos } from './photos.ts'
+import { createAppServer, listen } from './server.ts'
+import { Terminal } from './terminal.ts'
+
+const terminal = new Terminal(process.stdout)
+const interrupted = new AbortController()
+
+async function main(options: Options): Promise<number> {
+  const paths = await findPhotos(options.folder)
+  const data = resolve('.legwork/thumbnails')
+  const narrator = new Narrator(terminal)
+  const db = await openDatabase(`${data}/db`)
+  const lw = await legwork({ jobs: [uploaded, thumbnails, notify], database: db.option, use: [narrator.remember] })
+  const overview = new Overview(lw, narrator.photoOf)
+  const server = createAppServer(overview)
+  try {
+    const photos = new Photos(db)
+    const blobs = new Blobs(data)
+    await Promise.all([photos.createTable(), blobs.createFolders()])
+    Object.assign(app, { lw, db, photos, blobs, tell: (message: string) => overview.tell(message) })
+
+    narrator.listen(lw)
+    const url = await listen(server, 4400)
+    await lw.work({ concurrency: 3, stopOnSignal: false })
+    terminal.line(`Legwork on the ${db.name}, status page ${url}\n`)
+    return await work(paths, options, { narrator, url, data })
+  } finally {
+    server.close()
+    server.closeAllConnections()
+    await lw.close({ timeout: '10s' })
+    await db.close()
+  }
+}
+
+interface Parts {
+  readonly narrator: Narrator
+  readonly url: string
+  readonly data: string
+}
+
+/** Feeds the photos and waits; then keeps the page up, unless the work was all that was asked for. */
+async function work(paths: readonly string[], { hiccup, once }: Options, { narrator, url, data }: Parts): Promise<number> {
+  const start = performance.now()
+  narrator.begin(paths.length)
+  const outcomes = await feed(paths, {
+    url,
+    hiccup,
+    signal: interrupted.signal,
+    onReceipt: (file, receipt) => narrator.received(file, receipt),
+    onOutcome: (file, outcome) => narrator.settled(file, outcome),
+  })
+  narrator.summary(outcomes, performance.now() - start, `${relative('.', data)}/thumbnails`)
+  if (once) return outcomes.some(({ kind }) => kind === 'failed' || kind === 'refused') ? 1 : 0
+  terminal.line(`\nStatus page ${url} – press Ctrl-C to stop`)
+  await new Promise((resolve) => interrupted.signal.addEventListener('abort', resolve))
+  return 0
+}
+
+function stop(): void {
+  if (interrupted.signal.aborted) return
+  terminal.clear()
+  terminal.line('\nStopping: running jobs may finish.')
+  interrupted.abort()
+}
+
+async function run(): Promise<number> {
+  try {
+    const options = readOptions(process.argv.slice(2))
+    if (!options.help) return await main(options)
+    terminal.line(help.trim())
+    return 0
+  } catch (error) {
+    if (interrupted.signal.aborted) return 130
+    terminal.clear()
+    console.error(error instanceof UsageError ? `${error.message}\nTry --help.` : error)
+    return error instanceof UsageError ? 2 : 1
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
+process.exitCode = await run()
