@@ -1,7 +1,10 @@
-/** SQLSTATEs after which the server has undone everything: serialization failure and deadlock (class 40). */
+/**
+ * Whether the server has undone everything and the same statement may succeed the next time: serialization failure,
+ * deadlock (class 40), or a partition that was attached while the row was on its way to the default partition.
+ */
 export function isRolledBack(error: unknown): boolean {
   const code = codeOf(error)
-  return code === '40001' || code === '40P01'
+  return code === '40001' || code === '40P01' || (code === '23514' && !namesConstraint(error))
 }
 
 const brokenSockets = new Set([
@@ -43,6 +46,11 @@ export function rest(tries: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(done, signal.aborted ? 0 : ms)
     signal.addEventListener('abort', done, { once: true })
   })
+}
+
+/** A check violation does, a row in the wrong partition does not. */
+function namesConstraint(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'constraint' in error && error.constraint !== undefined
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -5,12 +5,12 @@ import type { EngineHooks } from '../engine.ts'
 
 const activity: readonly EventName[] = ['started', 'completed', 'retrying', 'snoozed', 'dead', 'cancelled', 'lost']
 
-/** How often to look whether handlers that do not end are all that is left, real milliseconds. */
+/** How often to look whether the handlers have ended, real milliseconds. */
 const interval = 5
 
 /**
- * When an engine has come to rest: it is idle, or all it does is wait for handlers, and none of them has begun or ended
- * for a while. Those wait for something that will not come before time goes on: a timeout, a cancel, the test itself.
+ * When an engine has come to rest. A handler that neither begins nor ends for a while is not waited for: it waits for
+ * something that will not come before time goes on, a timeout, a cancel or the test itself.
  */
 export class Stillness {
   readonly #engine: Legwork & EngineHooks
@@ -30,19 +30,29 @@ export class Stillness {
     this.#disturbed = performance.now()
   }
 
-  async reached(): Promise<void> {
-    this.#idle ??= this.#untilIdle()
-    for (;;) {
-      if (await Promise.race([this.#idle, this.#calm()])) break
-      if (this.#engine.busy && performance.now() - this.#disturbed > this.#patience) break
-      if (await Promise.race([this.#idle, sleep(interval, false as const)])) break
-    }
-    await this.#engine.calm()
+  /** Resolves when everything that was started has ended, or waits. */
+  async settled(): Promise<void> {
+    for (await this.#calm(); this.#mayEnd(); await this.#calm()) await sleep(interval)
   }
 
-  async #calm(): Promise<false> {
+  /** Resolves when the engine is idle besides, so far as handlers let it be. */
+  async idle(): Promise<void> {
+    this.#idle ??= this.#untilIdle()
+    while (!(await Promise.race([this.#idle, sleep(interval, false as const)])))
+      if (this.#engine.busy && !this.#mayEnd()) break
+    await this.#calm()
+  }
+
+  /** Whether a handler runs that may be about to end. */
+  #mayEnd(): boolean {
+    return this.#engine.busy && performance.now() - this.#disturbed < this.#patience
+  }
+
+  /** What is handed from one part to the next passes through a few microtasks: the second look sees it. */
+  async #calm(): Promise<void> {
     await this.#engine.calm()
-    return false
+    await new Promise((resolve) => setImmediate(resolve))
+    await this.#engine.calm()
   }
 
   async #untilIdle(): Promise<true> {

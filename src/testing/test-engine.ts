@@ -15,7 +15,7 @@ export interface TestEngineOptions extends Omit<LegworkOptions, 'database' | 'cl
    * A `postgres://` URL or an open PGlite, of which this test is the only user: its `legwork.now()` is replaced.
    * Default: a new PGlite in memory.
    */
-  readonly database?: Exclude<DatabaseOption, `.${string}`>
+  readonly database?: DatabaseOption
   /** How the engine works; `false` leaves it without a worker. Default: with the defaults of `work()`, without signals. */
   readonly work?: WorkOptions | false
   /** The time the clock begins with. Default: the real one. */
@@ -77,7 +77,7 @@ export async function createTestEngine(options: TestEngineOptions): Promise<Test
   }
 }
 
-async function openWorld({ database, start }: TestEngineOptions): Promise<World> {
+async function openWorld({ database, start = new Date() }: TestEngineOptions): Promise<World> {
   const own = database === undefined ? await memory() : undefined
   const used = own ? { pglite: own } : checked(database)
   const connection = await openConnection(used)
@@ -87,15 +87,19 @@ async function openWorld({ database, start }: TestEngineOptions): Promise<World>
     await own?.close()
   }
   const engines = new Set<Member>()
-  const begin = start ?? new Date()
-  await prepare(connection, begin)
-  const settle = async (): Promise<void> =>
-    void (await Promise.all([...engines].map(({ stillness }) => stillness.reached())))
-  const setTime = (now: Date): Promise<void> => {
-    for (const { stillness } of engines) stillness.disturb()
-    return setVirtualTime(connection, now)
-  }
-  return { database: used, clock: new VirtualClock({ start: begin, setTime, settle }), engines, release }
+  const all = async (rest: (each: Stillness) => Promise<void>): Promise<void> =>
+    void (await Promise.all([...engines].map(({ stillness }) => rest(stillness))))
+  const clock = new VirtualClock({
+    start,
+    setTime: (now) => {
+      for (const { stillness } of engines) stillness.disturb()
+      return setVirtualTime(connection, now)
+    },
+    settle: () => all((each) => each.settled()),
+    idle: () => all((each) => each.idle()),
+  })
+  await prepare(connection, start)
+  return { database: used, clock, engines, release }
 }
 
 async function prepare(connection: Connection, start: Date): Promise<void> {

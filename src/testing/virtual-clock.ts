@@ -8,6 +8,8 @@ export interface VirtualClockParts {
   readonly setTime: (now: Date) => Promise<void>
   /** Resolves when everything the timers have started has come to rest. */
   readonly settle: () => Promise<void>
+  /** Resolves when there is nothing left that could be done now, also what nobody was told of. */
+  readonly idle: () => Promise<void>
 }
 
 interface Timer {
@@ -19,10 +21,13 @@ interface Timer {
 }
 
 /**
- * A repeating timer stops the clock for its last ticks only: enough for a heartbeat to be steady for a whole lease,
- * few enough that a month costs no more than a minute.
+ * How often repeating timers stop the clock before the end of an advance: just enough for a worker to be seen alive,
+ * or dead, for a whole lease. A month costs no more than a minute.
  */
-const ticksPlayed = 4
+const beats = 4
+
+/** Timers as slow as this are chores: they fire when the clock stops for another reason. */
+const slow = 600_000
 
 /**
  * A clock that stands still until it is told to advance. It replaces the timers of the process and the time of the
@@ -54,9 +59,9 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Lets time pass. The clock stops whenever a timer is due: the database gets that time, the timers fire in the order
-   * of their times, and what they start comes to rest before time goes on. Repeating timers fire at most once per
-   * stop, and far from the end of a long time only when something else stops the clock.
+   * Lets time pass. The clock stops whenever a timer that fires once is due, and a few times before the end: the
+   * database gets that time, the timers fire in the order of their times, and what they start comes to rest before
+   * time goes on. Repeating timers fire at most once per stop.
    */
   advance(duration: Duration): Promise<void> {
     const ms = milliseconds(duration, 'duration')
@@ -66,13 +71,16 @@ export class VirtualClock implements Clock {
   }
 
   async #advance(target: number): Promise<void> {
-    await this.#parts.settle()
-    for (let next = this.#nextStop(target); next < target; next = this.#nextStop(target)) await this.#stopAt(next)
-    await this.#stopAt(target)
+    await this.#parts.idle()
+    while (this.#now < target) await this.#stopAt(this.#nextStop(target))
+    await this.#parts.idle()
   }
 
   #nextStop(target: number): number {
-    return Math.min(target, ...[...this.#timers].map((timer) => stopOf(timer, target)))
+    const timers = [...this.#timers]
+    const pace = Math.max(0, ...timers.map(({ every = 0 }) => (every < slow ? every : 0)))
+    const left = pace > 0 ? Math.min(beats, Math.ceil((target - this.#now) / pace) - 1) : 0
+    return Math.min(target - left * pace, ...timers.map(({ at, every }) => (every === undefined ? at : target)))
   }
 
   async #stopAt(now: number): Promise<void> {
@@ -95,12 +103,6 @@ export class VirtualClock implements Clock {
     this.#timers.add(timer)
     return () => void this.#timers.delete(timer)
   }
-}
-
-/** When a timer stops the clock on its way to `target`. */
-function stopOf({ at, every }: Timer, target: number): number {
-  const skipped = every === undefined ? 0 : Math.floor((target - at) / every) - ticksPlayed
-  return skipped > 0 ? at + skipped * (every ?? 0) : at
 }
 
 function orderOf({ at, every }: Timer): number {

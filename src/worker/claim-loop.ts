@@ -106,12 +106,16 @@ export class ClaimLoop {
     return true
   }
 
-  /** How many jobs to ask for now; 0 while what is at hand is more than half of what we want there. */
+  /**
+   * How many jobs to ask for now; 0 while what is at hand is more than half of what we want there. Outcomes that are
+   * being written do not count, so that claiming and writing overlap, up to a batch of them: memory stays bounded.
+   */
   #wanted(): number {
-    const target = this.#parts.concurrency + this.#stock()
-    const held = this.#parts.holdings.size
-    const due = held < this.#parts.concurrency || held <= target / 2
-    return due ? Math.min(largestBatch, Math.max(0, target - held)) : 0
+    const { holdings, concurrency } = this.#parts
+    const target = concurrency + this.#stock()
+    if (holdings.size - holdings.active > 2 * largestBatch) return 0
+    const due = holdings.active < concurrency || holdings.active <= target / 2
+    return due ? Math.min(largestBatch, Math.max(0, target - holdings.active)) : 0
   }
 
   #room(limit: number, held: number): number {

@@ -21,11 +21,17 @@ export class Holdings {
   readonly #held = new Map<string, Held>()
   readonly #perQueue = new Map<number, number>()
   readonly #batches = new Map<number, number>()
+  #settling = 0
   /** Claims of which a job was forgotten without an outcome. */
   readonly #unwritten = new Set<number>()
 
   get size(): number {
     return this.#held.size
+  }
+
+  /** Jobs whose handler has not ended yet. */
+  get active(): number {
+    return this.#held.size - this.#settling
   }
 
   all(): Held[] {
@@ -53,11 +59,18 @@ export class Holdings {
     this.#count(this.#batches, held.job.batch, 1)
   }
 
+  /** The handler has ended; its outcome waits to be written. */
+  settling(held: Held): void {
+    if (!held.settling && this.#held.get(held.job.id) === held) this.#settling++
+    held.settling = true
+  }
+
   /** Forgets a job that was settled, or that was lost. */
   remove(held: Held): void {
     const { id, queueId, batch } = held.job
     if (this.#held.get(id) !== held) return
     this.#held.delete(id)
+    if (held.settling) this.#settling--
     this.#count(this.#perQueue, queueId, -1)
     this.#count(this.#batches, batch, -1)
     if (!this.knows(batch)) this.#unwritten.delete(batch)

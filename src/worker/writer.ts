@@ -2,7 +2,7 @@ import { LegworkError, serializeError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { FeedEntry } from '../store/queries/feed.ts'
-import type { Ending, LaneName, Return } from '../store/queries/settle.ts'
+import type { Ending, LaneName, Return, SettleScope } from '../store/queries/settle.ts'
 import { slotOf, type Store } from '../store/store.ts'
 import type { Held, Holdings } from './running.ts'
 
@@ -69,7 +69,7 @@ export class Writer {
   }
 
   settle(held: Held, outcome: Outcome): void {
-    held.settling = true
+    this.#parts.holdings.settling(held)
     if (this.#abandoned) return
     this.#settlements.push({ held, outcome })
     this.#start()
@@ -167,14 +167,14 @@ export class Writer {
    * Those that did not go through: a returning job whose cancel was asked for ends as cancelled; one that is in
    * history already was written by a first try whose answer got lost; the others belong to another worker now.
    */
-  async #settleRest(scope: { slot: number; workerId: number }, rest: readonly Settlement[]): Promise<Set<string>> {
+  async #settleRest(scope: SettleScope, rest: readonly Settlement[]): Promise<Set<string>> {
     const { store } = this.#parts
     const cancelled = rest.filter(
       ({ outcome }) => outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released',
     )
     const endings = cancelled.map(({ held }) => ending(held, 'cancelled', { reason: 'cancelled' }))
-    const settled =
-      endings.length > 0 ? await store.settle({ ...scope, emptyBatches: [] }, endings, []) : { ids: new Set<string>() }
+    const whole = endings.length === rest.length ? scope : { ...scope, emptyBatches: [] }
+    const settled = endings.length > 0 ? await store.settle(whole, endings, []) : { ids: new Set<string>() }
     const others = rest.map(({ held }) => held.job.id).filter((id) => !settled.ids.has(id))
     const { ended } = others.length > 0 ? await store.ended(others) : { ended: [] }
     const lost = rest
