@@ -124,6 +124,19 @@ test('a job whose cancel was asked for does not come back', async () => {
   expect(await claimer.end(jobs, 'cancelled', { reason: 'enough' })).toEqual([id])
 })
 
+test('a lease outlives its claim as long as one of its jobs was not written', async () => {
+  const { store, enqueue, worker } = await storeBench()
+  const [id] = await enqueue({})
+  const claimer = await worker()
+  const [only] = await claimer.claim()
+  await store.cancel(id!, 'enough')
+  const back = { id: only!.id, claim: only!.claim, outcome: 'released', delay: 0, error: null } as const
+  const settled = await store.settle(claimer.scope([claimer.lastBatch]), [], [back])
+  expect(settled.ids).toEqual(new Set())
+  // Without it nobody would ever rescue the job if this process died now.
+  expect(await store.leasesOf(claimer.id)).toMatchObject([{ batch: claimer.lastBatch }])
+})
+
 test('two settles of one job at once: one wins', async () => {
   const { enqueue, worker } = await storeBench()
   const [id] = await enqueue({})
