@@ -97,6 +97,7 @@ create table legwork.worker (
   host        text not null,
   process     text not null,
   version     text not null,
+  names       text[] not null,
   queues      text[]
 ) with (fillfactor = 50);
 create index worker_alive on legwork.worker (id) where ended_at is null;
@@ -194,6 +195,8 @@ declare
   high  timestamptz := to_timestamp((first + days) * 86400);
   part  text := format('%s_%s', parent, to_char(low at time zone 'utc', 'YYYYMMDD'));
 begin
+  -- Every process makes them: the second one must see what the first has made.
+  perform pg_advisory_xact_lock(6235701202);
   if to_regclass('legwork.' || quote_ident(part)) is not null then return false; end if;
   execute format('create table legwork.%I (like legwork.%I including defaults)', part, parent);
   execute format('alter table legwork.%I attach partition legwork.%I for values from (%L) to (%L)', parent, part, low, high);

@@ -91,7 +91,8 @@ export async function cancelJob({ store, hub }: RefParts, id: string, reason: st
 async function status(parts: RefParts, id: string): Promise<JobRecord> {
   const job = await parts.store.find(id)
   if (!job) throw notFound(id)
-  return job
+  const waitsFor = await parts.store.whyWaiting(job)
+  return waitsFor === undefined ? job : { ...job, waitsFor }
 }
 
 async function outputOf(ended: Ended, definition: AnyJob | undefined): Promise<unknown> {

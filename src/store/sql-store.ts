@@ -11,6 +11,7 @@ import { probeLanes, queues } from './queries/lanes.ts'
 import { list } from './queries/list.ts'
 import { define, ensureQueues, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
+import { whyWaiting } from './queries/why.ts'
 import { rescue, returnStrays } from './queries/rescue.ts'
 import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
 import { nextDue, stage } from './queries/stage.ts'
@@ -56,6 +57,7 @@ export function createStore(connection: Connection): Store {
     workers: (limit) => listWorkers(connection, limit),
 
     find: (id) => find(connection, slotOf(id), id),
+    whyWaiting: (job) => whyWaiting(connection, slotOf(job.id), job),
     attempts: (id) => attempts(connection, slotOf(id), id),
     readFeed: (id, after, limit) => readFeed(connection, slotOf(id), id, after, limit),
     ended: (ids) => endedBySlot(connection, ids),

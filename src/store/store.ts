@@ -45,6 +45,8 @@ export interface Store {
   workers(limit: number): Promise<WorkerRecord[]>
 
   find(id: string): Promise<JobRecord | undefined>
+  /** Why a ready or blocked job does not run, in words; undefined when it is only waiting for its turn. */
+  whyWaiting(job: JobRecord): Promise<string | undefined>
   attempts(id: string): Promise<AttemptRecord[]>
   readFeed(id: string, after: { claim: number; seq: string }, limit: number): Promise<FeedRow[]>
   /** Those of the ids that have ended, and those that are nowhere. */

@@ -52,6 +52,8 @@ export class Worker {
   readonly #heartbeat: Heartbeat
   readonly #maintenance: Maintenance
   readonly #timers = new Set<Cancel>()
+  /** The jobs with a handler: only these are claimed. */
+  readonly #names: readonly string[]
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #stopping: Promise<void> | undefined
   #settled: (() => void)[] = []
@@ -59,6 +61,7 @@ export class Worker {
   constructor(parts: WorkerParts) {
     const { store, events, options } = parts
     this.#parts = parts
+    this.#names = [...parts.definitions.values()].filter((job) => job.handler).map((job) => job.name)
     this.#directory = new Directory({ store, events, queues: options.queues, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
     this.#runner = this.#createRunner()
@@ -259,14 +262,14 @@ export class Worker {
   }
 
   #createLoop(): ClaimLoop {
-    const { store, events, definitions, options } = this.#parts
+    const { store, events, options } = this.#parts
     return new ClaimLoop({
       store,
       events,
       workerId: () => this.id,
       holdings: this.#holdings,
       lanes: () => this.#directory.lanes,
-      names: [...definitions.values()].filter((definition) => definition.handler).map((definition) => definition.name),
+      names: this.#names,
       concurrency: options.concurrency,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
       onClaimed: (jobs) => this.#take(jobs),
@@ -290,6 +293,7 @@ export class Worker {
         process: processToken,
         version,
         concurrency,
+        names: this.#names,
         queues: queues && [...queues.keys()],
       },
     })

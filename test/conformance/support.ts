@@ -126,7 +126,7 @@ export class StoreWorker {
   }
 
   static async register(store: Store): Promise<StoreWorker> {
-    const info = { pid: process.pid, host: 'here', process: 'test', version: '0', concurrency: 10, queues: undefined }
+    const info = { pid: process.pid, host: 'here', process: 'test', names: ['job'], version: '0', concurrency: 10, queues: undefined }
     return new StoreWorker(store, await store.registerWorker(info))
   }
 

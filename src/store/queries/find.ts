@@ -28,6 +28,8 @@ export interface JobRecord {
   readonly error: SerializedError | undefined
   /** Why it is dead or cancelled. */
   readonly reason: string | undefined
+  /** Why it is not running although it could be; only in `ref.status()`. */
+  readonly waitsFor?: string | undefined
   readonly worker: number | undefined
   readonly createdAt: Date
   /** When it is or was due, for a delayed job or a retry. */

@@ -40,6 +40,10 @@ const listPartitions = repeatable(
     where n.nspname = 'legwork' and p.relname = any($1::text[]) order by 3 nulls last`,
 )
 
+/** The lock that legwork.add_partition takes: processes make and drop partitions one after the other. */
+const partitionLock = repeatable('lw_partition_lock', 'select pg_advisory_xact_lock(6235701202)')
+const partitionThere = repeatable('lw_partition_there', 'select to_regclass($1) is not null as found')
+
 /** History before this moment belongs to no job that is still alive. */
 const oldestLive = repeatable(
   'lw_oldest_live',
@@ -60,6 +64,15 @@ const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
        where ctid = any(array(select ctid from legwork.${parent}_default where finished_at < $1 limit 5000)) returning queue_id, name, state
     ), counted as (
       insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from gone group by 1, 2, 3
+    ) select count(*)::int as n from gone`,
+  )
+
+const pruneDetails = (parent: 'attempt' | 'feed') =>
+  repeatable(
+    `lw_prune_${parent}`,
+    `with gone as (
+      delete from legwork.${parent}_default
+       where ctid = any(array(select ctid from legwork.${parent}_default where at < $1 limit 5000)) returning 1
     ) select count(*)::int as n from gone`,
   )
 
@@ -121,6 +134,8 @@ export async function prune(
   const partitions = await dropPartitions(on, limits)
   let rows = await drain(on, pruneDefault('finished_done'), [new Date(limits.finished_done)])
   rows += await drain(on, pruneDefault('finished_dead'), [new Date(limits.finished_dead)])
+  for (const parent of ['attempt', 'feed'] as const)
+    await drain(on, pruneDetails(parent), [new Date(limits[parent])])
   if (retention.count !== undefined)
     for (const slot of slots) rows += await drain(on, pruneCount, [slot, retention.count])
   return { partitions, rows }
@@ -131,14 +146,21 @@ async function dropPartitions(on: Connection, limits: Readonly<Record<string, nu
     Object.keys(limits),
   ])
   const old = rows.filter((row) => row.until !== null && row.until.getTime() <= (limits[row.parent] ?? 0))
+  let dropped = 0
   for (const { parent, name } of old) {
-    await on.transaction(async (tx) => {
-      await tx.script("set local lock_timeout = '2s'")
-      if (parent.startsWith('finished')) await tx.query(countPartition(name), [])
-      await tx.script(`drop table legwork.${name}`)
-    })
+    dropped += await on.transaction((tx) => dropPartition(tx, parent, name))
   }
-  return old.length
+  return dropped
+}
+
+async function dropPartition(tx: Queryable, parent: string, name: string): Promise<number> {
+  await tx.query(partitionLock, [])
+  const [there] = await tx.query<{ found: boolean }>(partitionThere, [`legwork.${name}`])
+  if (!there?.found) return 0 // another process has dropped it meanwhile
+  await tx.script("set local lock_timeout = '2s'")
+  if (parent.startsWith('finished')) await tx.query(countPartition(name), [])
+  await tx.script(`drop table legwork.${name}`)
+  return 1
 }
 
 /** Deletes in short statements, at most a million rows a call. */

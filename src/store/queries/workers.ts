@@ -7,6 +7,8 @@ export interface WorkerInfo {
   readonly process: string
   readonly version: string
   readonly concurrency: number
+  /** The jobs it can run. */
+  readonly names: readonly string[]
   /** The queues it serves; undefined for all. */
   readonly queues: readonly string[] | undefined
 }
@@ -23,7 +25,7 @@ export interface WorkerRecord extends WorkerInfo {
 
 const register = once(
   'lw_worker_register',
-  `insert into legwork.worker (pid, host, process, version, concurrency, queues) values ($1, $2, $3, $4, $5, $6::text[]) returning id`,
+  `insert into legwork.worker (pid, host, process, version, concurrency, names, queues) values ($1, $2, $3, $4, $5, $6::text[], $7::text[]) returning id`,
 )
 
 const beat = repeatable(
@@ -38,7 +40,7 @@ const end = repeatable(
 
 const list = repeatable(
   'lw_worker_list',
-  `select id, pid, host, process, version, concurrency, queues, state, running, started_at, beat_at, ended_at from legwork.worker order by id desc limit $1`,
+  `select id, pid, host, process, version, concurrency, names, queues, state, running, started_at, beat_at, ended_at from legwork.worker order by id desc limit $1`,
 )
 
 /** Joins the running ids to the primary key: which are still this worker's, and which are asked to stop. */
@@ -66,6 +68,7 @@ export async function registerWorker(on: Queryable, info: WorkerInfo): Promise<n
     info.process,
     info.version,
     info.concurrency,
+    info.names,
     info.queues ?? null,
   ])
   return Number(row?.id)
