@@ -1,0 +1,43 @@
+import { onTestFinished } from 'vitest'
+import type { DatabaseOption, LegworkError } from '../../src/index.ts'
+import { createTestEngine, type TestEngine, type TestEngineOptions } from '../../src/testing/index.ts'
+import { freshDatabase, type TestDatabase } from './database.ts'
+
+export interface TestWorld extends TestEngine {
+  readonly database: TestDatabase
+}
+
+/** An engine with virtual time on a database of this test, closed when the test ends. */
+export async function testEngine(options: TestEngineOptions): Promise<TestWorld> {
+  const database = await freshDatabase()
+  const engine = await createTestEngine({ ...options, database: optionOf(database) })
+  onTestFinished(() => engine.close())
+  return { ...engine, database }
+}
+
+/** How an engine is told of a database. */
+export function optionOf(database: TestDatabase): DatabaseOption {
+  return database.kind === 'pglite' ? { pglite: database.pglite } : database.url
+}
+
+/** What a promise was rejected with. */
+export async function failureOf(promise: Promise<unknown>): Promise<LegworkError> {
+  try {
+    await promise
+  } catch (error) {
+    return error as LegworkError
+  }
+  throw new Error('The promise was expected to be rejected.')
+}
+
+/** A promise that somebody else settles. */
+export interface Gate<T = void> {
+  readonly opened: Promise<T>
+  readonly open: (value: T) => void
+}
+
+export function gate<T = void>(): Gate<T> {
+  let open: (value: T) => void = () => undefined
+  const opened = new Promise<T>((resolve) => (open = resolve))
+  return { opened, open }
+}
