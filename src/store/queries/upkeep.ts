@@ -134,8 +134,7 @@ export async function prune(
   const partitions = await dropPartitions(on, limits)
   let rows = await drain(on, pruneDefault('finished_done'), [new Date(limits.finished_done)])
   rows += await drain(on, pruneDefault('finished_dead'), [new Date(limits.finished_dead)])
-  for (const parent of ['attempt', 'feed'] as const)
-    await drain(on, pruneDetails(parent), [new Date(limits[parent])])
+  for (const parent of ['attempt', 'feed'] as const) await drain(on, pruneDetails(parent), [new Date(limits[parent])])
   if (retention.count !== undefined)
     for (const slot of slots) rows += await drain(on, pruneCount, [slot, retention.count])
   return { partitions, rows }
