@@ -119,18 +119,32 @@ function findFlaw(value: unknown, path: string, above: object[]): Flaw | undefin
 
 function findFlawInside(value: object, path: string, above: object[]): Flaw | undefined {
   if (above.includes(value)) return { path, problem: 'part of a cycle' }
-  if ('toJSON' in value && typeof value.toJSON === 'function') {
-    return value instanceof Date && Number.isNaN(value.getTime()) ? { path, problem: 'an invalid Date' } : undefined
-  }
-  if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? { path, problem: 'an invalid Date' } : undefined
+  if (opaque.some((kind) => value instanceof kind) || ArrayBuffer.isView(value)) {
     return { path, problem: `a ${value.constructor.name}` }
   }
   above.push(value)
-  for (const [key, child] of Object.entries(value)) {
-    const flaw = findFlaw(child, Array.isArray(value) ? `${path}[${key}]` : `${path}${pathText([key], '')}`, above)
+  const flaw =
+    'toJSON' in value && typeof value.toJSON === 'function'
+      ? findFlaw(value.toJSON(), path, above)
+      : findFlawBelow(value, path, above)
+  above.pop()
+  return flaw
+}
+
+/** JSON would write them as `{}`. */
+const opaque = [Map, Set, WeakMap, WeakSet, ArrayBuffer, SharedArrayBuffer, Promise, RegExp, Error]
+
+function findFlawBelow(value: object, path: string, above: object[]): Flaw | undefined {
+  // Unlike Object.entries, a list's own also tell of its gaps, which JSON would fill with null.
+  for (const [key, child] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
+    const place = pathText([key], path)
+    const flaw =
+      child === undefined && typeof key === 'number'
+        ? { path: place, problem: 'undefined' }
+        : findFlaw(child, place, above)
     if (flaw) return flaw
   }
-  above.pop()
   return undefined
 }
 
@@ -141,10 +155,15 @@ function findBadText(value: unknown, path: string): Flaw | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined
   for (const [key, child] of Object.entries(value)) {
-    const flaw = findBadText(key, `the key ${path}.${JSON.stringify(key)}`) ?? findBadText(child, `${path}.${key}`)
+    const place = pathText([Array.isArray(value) ? Number(key) : key], path)
+    const flaw = findBadText(key, `the key ${place}`) ?? findBadText(child, place)
     if (flaw) return flaw
   }
   return undefined
+}
+
+function placeOf(key: string | number, path: string): string {
+  return pathText([key], path)
 }
 
 function pathText(keys: readonly PropertyKey[], root = '$'): string {

@@ -101,12 +101,26 @@ const maxCauses = 8
 const maxText = 16_000
 
 /** Turns anything that was thrown into plain data; never throws itself. */
-export function serializeError(error: unknown, depth = 0): SerializedError {
-  if (!isErrorLike(error)) return { name: 'NonError', message: `Thrown value: ${show(error)}` }
+export function serializeError(error: unknown): SerializedError {
+  return serialize(error, 0)
+}
+
+function serialize(error: unknown, depth: number): SerializedError {
+  try {
+    return isErrorLike(error)
+      ? dataOf(error, depth)
+      : { name: 'NonError', message: clean(`Thrown value: ${show(error)}`) }
+  } catch {
+    return { name: 'NonError', message: 'The thrown value cannot be read: its properties throw.' }
+  }
+}
+
+function dataOf(error: ErrorLike, depth: number): SerializedError {
   const code = codeOf(error)
-  const cause = error.cause !== undefined && depth < maxCauses ? serializeError(error.cause, depth + 1) : undefined
+  const inner = innerOf(error)
+  const cause = inner !== undefined && depth < maxCauses ? serialize(inner, depth + 1) : undefined
   return {
-    name: clean(error.name || 'Error'),
+    name: typeof error.name === 'string' && error.name !== '' ? clean(error.name) : 'Error',
     message: clean(error.message),
     ...(code !== undefined && { code }),
     ...(typeof error.stack === 'string' && { stack: clean(error.stack) }),
@@ -118,11 +132,17 @@ function codeOf({ code }: ErrorLike): string | undefined {
   return typeof code === 'string' || typeof code === 'number' ? clean(String(code)) : undefined
 }
 
+/** An AggregateError often has no message of its own: the first of its errors says what happened. */
+function innerOf({ cause, errors }: ErrorLike): unknown {
+  return cause ?? (Array.isArray(errors) ? errors[0] : undefined)
+}
+
 interface ErrorLike {
-  readonly name: string
+  readonly name: unknown
   readonly message: string
   readonly stack?: unknown
   readonly cause?: unknown
+  readonly errors?: unknown
   readonly code?: unknown
 }
 

@@ -41,6 +41,11 @@ export class Emitter {
     return () => void set.delete(listener)
   }
 
+  /** Whether anybody listens: what nobody hears need not be put together. */
+  heard(name: EventName): boolean {
+    return (this.#listeners.get(name)?.size ?? 0) > 0
+  }
+
   emit<N extends EventName>(name: N, event: EngineEvents[N]): void {
     for (const listener of this.#listeners.get(name) ?? []) {
       try {

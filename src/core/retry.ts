@@ -79,7 +79,7 @@ function check(policy: RetryPolicy): void {
   if (!Number.isInteger(attempts) || attempts < 1 || attempts > 32_000) {
     throw optionError('retry.attempts', 'a whole number from 1 to 32000', attempts)
   }
-  if (typeof backoff !== 'function' && !(backoff in growth)) {
+  if (typeof backoff !== 'function' && !Object.hasOwn(growth, backoff)) {
     throw optionError('retry.backoff', "'exponential', 'linear', 'fixed' or a function", backoff)
   }
   if (!(jitter >= 0 && jitter <= 1)) throw optionError('retry.jitter', 'a number from 0 to 1', jitter)

@@ -56,26 +56,49 @@ export function createRef<Result>(
   id: string,
   created: boolean,
 ): JobRef<Result> {
-  return {
-    id,
-    created,
-    status: () => status(parts, id),
-    async result({ timeout, signal } = {}) {
-      const ms = timeout === undefined ? undefined : milliseconds(timeout, 'timeout')
-      const ended = await parts.results.wait(id, {
-        ...(ms !== undefined && { timeout: ms }),
-        ...(signal && { signal }),
-      })
-      return (await outputOf(ended, definition)) as Result
-    },
-    events: (options = {}) => followFeed(parts, id, options),
-    attempts: () => parts.store.attempts(id),
-    cancel: (reason = 'cancelled by request') => cancelJob(parts, id, reason),
-    async retry() {
-      const { ids, woken } = await parts.store.redrive([id])
-      if (ids.length === 0) throw cannotRetry(await status(parts, id))
-      parts.hub.tell({ woken, changed: [id] })
-    },
+  return new Ref<Result>(parts, definition, id, created)
+}
+
+/** A class because a bulk enqueue makes thousands of them: the methods are shared. */
+class Ref<Result> implements JobRef<Result> {
+  readonly id: string
+  readonly created: boolean
+  readonly #parts: RefParts
+  readonly #definition: AnyJob | undefined
+
+  constructor(parts: RefParts, definition: AnyJob | undefined, id: string, created: boolean) {
+    this.#parts = parts
+    this.#definition = definition
+    this.id = id
+    this.created = created
+  }
+
+  status(): Promise<JobRecord> {
+    return status(this.#parts, this.id)
+  }
+
+  async result({ timeout, signal }: ResultOptions = {}): Promise<Result> {
+    const ms = timeout === undefined ? undefined : milliseconds(timeout, 'timeout')
+    const wait = { ...(ms !== undefined && { timeout: ms }), ...(signal && { signal }) }
+    return (await outputOf(await this.#parts.results.wait(this.id, wait), this.#definition)) as Result
+  }
+
+  events(options: FeedOptions = {}): AsyncGenerator<JobEvent> {
+    return followFeed(this.#parts, this.id, options)
+  }
+
+  attempts(): Promise<AttemptRecord[]> {
+    return this.#parts.store.attempts(this.id)
+  }
+
+  cancel(reason = 'cancelled by request'): Promise<boolean> {
+    return cancelJob(this.#parts, this.id, reason)
+  }
+
+  async retry(): Promise<void> {
+    const { ids, woken } = await this.#parts.store.redrive([this.id])
+    if (ids.length === 0) throw cannotRetry(await status(this.#parts, this.id))
+    this.#parts.hub.tell({ woken, changed: [this.id] })
   }
 }
 

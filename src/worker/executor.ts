@@ -38,7 +38,7 @@ interface Run {
 export async function execute(held: Held, definition: AnyJob, parts: ExecutorParts): Promise<Outcome> {
   const run: Run = { held, definition, parts, ...effective(definition, held.job.options) }
   held.startedAt = performance.now()
-  parts.events.emit('started', { ...held.event, attempt: held.job.attempt })
+  if (parts.events.heard('started')) parts.events.emit('started', { ...held.event, attempt: held.job.attempt })
   const stopTimer = startTimer(run)
   try {
     const output = await bounded(run, definition.isolate ? runIsolated(run) : runHere(run))

@@ -1,5 +1,5 @@
 import { LegworkError, serializeError } from '../core/errors.ts'
-import type { Emitter } from '../core/events.ts'
+import type { Emitter, EventName } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { FeedEntry } from '../store/queries/feed.ts'
 import type { Ending, LaneName, Return, SettleScope } from '../store/queries/settle.ts'
@@ -198,7 +198,7 @@ export class Writer {
     } else {
       result.ended.push(held.job.id)
     }
-    announce(this.#parts.events, held, outcome)
+    if (this.#parts.events.heard(eventOf[outcome.kind])) announce(this.#parts.events, held, outcome)
   }
 }
 
@@ -263,6 +263,15 @@ function returnOf({ held, outcome }: Settlement): Return[] {
       return []
   }
 }
+
+const eventOf = {
+  completed: 'completed',
+  retry: 'retrying',
+  snooze: 'snoozed',
+  dead: 'dead',
+  cancelled: 'cancelled',
+  released: 'released',
+} as const satisfies Record<Outcome['kind'], EventName>
 
 function announce(events: Emitter, held: Held, outcome: Outcome): void {
   const { event, job } = held

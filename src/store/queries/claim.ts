@@ -59,6 +59,8 @@ export interface Claimed {
  * The scan walks each lane in index order from its floor; locking is lazy, so the outer limit stops it exactly.
  * `claimed` writes only worker_id, claim, attempt and claimed_at: no index knows them, the update is HOT.
  *
+ * The commit does not wait for the disk: a claim that a crash of the server undoes is a redelivery, no more.
+ *
  * Keys: the first in line of each key tries to take the key's row in key_holder. The upsert waits for a settle that is
  * just releasing it, and locks the row until this statement commits, so that a settle which comes later sees the jobs
  * set aside here. Rows are taken in (name, key) order, as everywhere, so that statements cannot deadlock.
@@ -105,7 +107,9 @@ const claimStatement = once(
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
   select c.*, s.xmin, s.xmax, (select count(*)::int from aside) as parked
-    from (select pg_snapshot_xmin(x)::text as xmin, pg_snapshot_xmax(x)::text as xmax from pg_current_snapshot() x) s
+    from (
+      select pg_snapshot_xmin(x)::text as xmin, pg_snapshot_xmax(x)::text as xmax, set_config('synchronous_commit', 'off', true) as relaxed
+        from pg_current_snapshot() x) s
     left join claimed c on true`,
 )
 

@@ -44,7 +44,7 @@ const lockKeys = repeatable(
 const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_id is not null
        and ((j.id, j.claim) in (select u.id, u.claim from unnest($3::bigint[], $4::int[]) as u(id, claim))) is true`
 
-/* $5 holds, by id, what is not the common case of a completed job without output: {state, output, error, reason}. */
+/* One row: `ids` are those that were written, null when all were, as nearly always. $5 holds, by id, what is not the common case of a completed job without output: {state, output, error, reason}. */
 const finishStatement = repeatable(
   'lw_settle_finish',
   `with done as (
@@ -73,9 +73,9 @@ const finishStatement = repeatable(
       select queue_id, name, s.state, s.n from (select queue_id, name, final, count(*) as c from done group by 1, 2, 3) d
        cross join lateral (values (3, -d.c), (d.final, d.c)) s(state, n)
   )
-  select id::text as id, (select array_agg(name order by name, key) from released) as names,
-         (select array_agg(key order by name, key) from released) as keys
-    from done`,
+  select case when d.n < cardinality($3::bigint[]) then coalesce((select array_agg(id::text) from done), '{}') end as ids, r.names, r.keys
+    from (select count(*) as n from done) d,
+         (select array_agg(name order by name, key) as names, array_agg(key order by name, key) as keys from released) r`,
 )
 
 /** Makes the first in line of each key ready. Its own statement: its snapshot must be newer than the key locks. */
@@ -142,20 +142,22 @@ export interface Settled {
 export async function finish(tx: Queryable, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
   const keyed = endings.some((ending) => ending.keyed)
   if (keyed) await tx.query(lockKeys, [scope.slot, endings.map((ending) => ending.id)])
-  const rows = await tx.query<{ id: string; names: string[] | null; keys: string[] | null }>(finishStatement, [
-    scope.slot,
-    scope.workerId,
-    endings.map((ending) => ending.id),
-    endings.map((ending) => ending.claim),
-    byId(endings.filter(isRemarkable), (ending) => {
-      const { state, output, error, reason } = ending
-      return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
-    }),
-    scope.emptyBatches,
-  ])
-  const [first] = rows
-  const woken = first?.names && first.keys ? await promote(tx, scope.slot, first.names, first.keys) : []
-  return { ids: new Set(rows.map((row) => row.id)), woken }
+  const [row] = await tx.query<{ ids: string[] | null; names: string[] | null; keys: string[] | null }>(
+    finishStatement,
+    [
+      scope.slot,
+      scope.workerId,
+      endings.map((ending) => ending.id),
+      endings.map((ending) => ending.claim),
+      byId(endings.filter(isRemarkable), (ending) => {
+        const { state, output, error, reason } = ending
+        return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
+      }),
+      scope.emptyBatches,
+    ],
+  )
+  const woken = row?.names && row.keys ? await promote(tx, scope.slot, row.names, row.keys) : []
+  return { ids: new Set(row?.ids ?? endings.map((ending) => ending.id)), woken }
 }
 
 /** Sends jobs back to wait for another run. */
