@@ -1,9 +1,10 @@
-import { bin, exitOnError, run } from './process.mjs'
+import { exitOnError, run } from './process.mjs'
 import { setup } from './setup.mjs'
 
 async function start() {
   await setup({ build: true })
-  const { code } = await run(bin('tsx'), ['examples/thumbnails/main.ts', ...process.argv.slice(2)], { show: true })
+  const main = ['--import', 'tsx', 'examples/thumbnails/main.ts', ...process.argv.slice(2)]
+  const { code } = await run(process.execPath, main, { show: true })
   process.exitCode = code
 }
 

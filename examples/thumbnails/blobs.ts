@@ -26,7 +26,8 @@ export class Blobs {
   }
 
   async createFolders(): Promise<void> {
-    for (const name of ['incoming', 'originals', 'thumbnails']) await mkdir(join(this.folder, name), { recursive: true })
+    for (const name of ['incoming', 'originals', 'thumbnails'])
+      await mkdir(join(this.folder, name), { recursive: true })
   }
 
   original(id: string): string {
@@ -54,7 +55,8 @@ export class Blobs {
     let bytes = 0
     const check = async function* (): AsyncGenerator<Buffer> {
       for await (const chunk of body) {
-        if (bytes === 0 && !looksLikeImage(chunk)) throw new Refused(415, 'not an image: its first bytes are of no format we know')
+        if (bytes === 0 && !looksLikeImage(chunk))
+          throw new Refused(415, 'not an image: its first bytes are of no format we know')
         bytes += chunk.length
         if (bytes > mostBytes) throw new Refused(413, `larger than ${mostBytes / 1024 / 1024} MB`)
         hash.update(chunk)
@@ -75,7 +77,15 @@ export class Blobs {
 }
 
 /** The first bytes of JPEG, PNG, GIF, TIFF (both byte orders), WebP, and of HEIF and AVIF. */
-const marks = [/^\xff\xd8\xff/, /^\x89PNG\r\n/, /^GIF8/, /^II\*\0/, /^MM\0\*/, /^RIFF.{4}WEBP/s, /^.{4}ftyp(?:avif|avis|heic|heix|mif1)/s]
+const marks = [
+  /^\xff\xd8\xff/,
+  /^\x89PNG\r\n/,
+  /^GIF8/,
+  /^II\*\0/,
+  /^MM\0\*/,
+  /^RIFF.{4}WEBP/s,
+  /^.{4}ftyp(?:avif|avis|heic|heix|mif1)/s,
+]
 
 function looksLikeImage(chunk: Buffer): boolean {
   const head = chunk.toString('latin1', 0, 16)

@@ -24,7 +24,12 @@ export interface Card {
   readonly height: number | null
   readonly state: CardState
   readonly percent: number
-  readonly files: readonly { readonly url: string; readonly width: number; readonly height: number; readonly bytes: number }[]
+  readonly files: readonly {
+    readonly url: string
+    readonly width: number
+    readonly height: number
+    readonly bytes: number
+  }[]
   readonly jobs: readonly JobLine[]
 }
 
@@ -45,7 +50,7 @@ export async function cardOf(photo: Photo): Promise<Card> {
 }
 
 /** The job, unless its history has been pruned. */
-async function recordOf(id: string): Promise<JobRecord | undefined> {
+export async function recordOf(id: string): Promise<JobRecord | undefined> {
   try {
     return await app.lw.ref(id).status()
   } catch (error) {

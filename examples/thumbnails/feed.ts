@@ -21,28 +21,26 @@ export interface FeedOptions {
   readonly onOutcome: (file: string, outcome: Outcome) => void
 }
 
-/** Uploads the photos as a browser would, a few at a time, and waits until every one is settled. */
+/** Uploads one photo after the other as a browser would, and waits until every one is settled. */
 export async function feed(paths: readonly string[], options: FeedOptions): Promise<Outcome[]> {
-  const queue = [...paths.entries()]
   const outcomes: Promise<Outcome>[] = []
-  const lane = async () => {
-    for (let next = queue.shift(); next && !options.signal.aborted; next = queue.shift()) {
-      const [place, path] = next
-      const file = basename(path)
-      const answer = await upload(path, place === 0 && options.hiccup, options)
-      outcomes.push(
-        outcomeOf(answer, options.signal).then((outcome) => {
-          options.onOutcome(file, outcome)
-          return outcome
-        }),
-      )
-    }
+  for (const [place, path] of paths.entries()) {
+    const answer = await upload(path, place === 0 && options.hiccup, options)
+    const outcome = outcomeOf(answer, options.signal).then((known) => {
+      options.onOutcome(basename(path), known)
+      return known
+    })
+    outcome.catch(() => undefined) // may fail before anybody waits for it, below
+    outcomes.push(outcome)
   }
-  await Promise.all([lane(), lane(), lane()])
   return Promise.all(outcomes)
 }
 
-async function upload(path: string, hiccup: boolean, { url, signal, onReceipt }: FeedOptions): Promise<Receipt | { error: string }> {
+async function upload(
+  path: string,
+  hiccup: boolean,
+  { url, signal, onReceipt }: FeedOptions,
+): Promise<Receipt | { error: string }> {
   const file = basename(path)
   const response = await fetch(`${url}/photos?name=${encodeURIComponent(file)}`, {
     method: 'POST',

@@ -6,7 +6,10 @@ import { cardOf } from './cards.ts'
 const beat = 15_000
 
 /** Starts a stream of server-sent events. The signal aborts when the reader has gone. */
-function stream(response: ServerResponse): { send: (event: string, data: unknown, id?: string) => void; signal: AbortSignal } {
+function stream(response: ServerResponse): {
+  send: (event: string, data: unknown, id?: string) => void
+  signal: AbortSignal
+} {
   const gone = new AbortController()
   // A line now and then, so that a proxy or a dead connection is noticed.
   const timer = setInterval(() => response.write(': still here\n\n'), beat)
@@ -38,16 +41,27 @@ export async function streamJob(response: ServerResponse, id: string, after: str
 
 /** A stack is for the one who runs the server, not for whoever looks at the page. */
 function withoutStack(event: JobEvent): unknown {
-  return 'error' in event && event.error ? { ...event, error: { name: event.error.name, message: event.error.message } } : event
+  return 'error' in event && event.error
+    ? { ...event, error: { name: event.error.name, message: event.error.message } }
+    : event
 }
 
-const moves = ['started', 'progress', 'retrying', 'snoozed', 'completed', 'dead', 'cancelled', 'released'] as const satisfies EventName[]
+const moves = [
+  'started',
+  'progress',
+  'retrying',
+  'snoozed',
+  'completed',
+  'dead',
+  'cancelled',
+  'released',
+] as const satisfies EventName[]
 
 /** Tells every open page which photos have changed: what is shown is always read afresh, so nothing can get out of step. */
 export class Overview {
   readonly #pages = new Set<(event: string, data: unknown) => void>()
   readonly #changed = new Set<string>()
-  #timer: NodeJS.Timeout | undefined
+  #planned = false
 
   /** @param photoOf the photo a job is about */
   constructor(lw: Legwork, photoOf: (job: string) => string | undefined) {
@@ -73,13 +87,15 @@ export class Overview {
   /** Several changes within a moment are one. */
   touch(photo: string): void {
     this.#changed.add(photo)
-    this.#timer ??= setTimeout(() => void this.#flush(), 60)
+    if (this.#planned) return
+    this.#planned = true
+    setTimeout(() => void this.#flush(), 60)
   }
 
   async #flush(): Promise<void> {
     const ids = [...this.#changed]
     this.#changed.clear()
-    this.#timer = undefined
+    this.#planned = false
     if (this.#pages.size === 0) return
     try {
       for (const id of ids) {

@@ -1,6 +1,10 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
+import { UsageError } from './options.ts'
 
-/** Keeps a second process out of the folder: two that open one embedded database would damage it. */
+/**
+ * Keeps a second process out of the folder: two that open one embedded database would damage it.
+ * @throws UsageError
+ */
 export async function lock(folder: string): Promise<() => Promise<void>> {
   const path = `${folder}.lock`
   for (;;) {
@@ -12,7 +16,7 @@ export async function lock(folder: string): Promise<() => Promise<void>> {
     }
     const holder = Number(await readFile(path, 'utf8').catch(() => ''))
     if (holder > 0 && isAlive(holder)) {
-      throw new Error(`Another run is using ${folder} (process ${holder}). Stop it first, or set DATABASE_URL.`)
+      throw new UsageError(`Another run is using ${folder} (process ${holder}). Stop it first, or set DATABASE_URL.`)
     }
     await rm(path, { force: true }) // left behind by a process that was killed
   }

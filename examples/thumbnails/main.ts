@@ -1,8 +1,9 @@
+import { once } from 'node:events'
 import { relative, resolve } from 'node:path'
-import { legwork } from 'legwork'
+import { legwork, LegworkError } from 'legwork'
 import { app } from './app.ts'
 import { Blobs } from './blobs.ts'
-import { openDatabase } from './database.ts'
+import { type Database, openDatabase } from './database.ts'
 import { feed } from './feed.ts'
 import { notify, thumbnails, uploaded } from './jobs.ts'
 import { Overview } from './live.ts'
@@ -18,8 +19,17 @@ const interrupted = new AbortController()
 async function main(options: Options): Promise<number> {
   const paths = await findPhotos(options.folder)
   const data = resolve('.legwork/thumbnails')
-  const narrator = new Narrator(terminal)
   const db = await openDatabase(`${data}/db`)
+  try {
+    return await withEngine(db, data, (parts) => work(paths, options, parts))
+  } finally {
+    await db.close()
+  }
+}
+
+/** Starts the engine, the server and the worker, and stops them when `use` is done. */
+async function withEngine(db: Database, data: string, use: (parts: Parts) => Promise<number>): Promise<number> {
+  const narrator = new Narrator(terminal)
   const lw = await legwork({ jobs: [uploaded, thumbnails, notify], database: db.option, use: [narrator.remember] })
   const overview = new Overview(lw, narrator.photoOf)
   const server = createAppServer(overview)
@@ -33,12 +43,11 @@ async function main(options: Options): Promise<number> {
     const url = await listen(server, 4400)
     await lw.work({ concurrency: 3, stopOnSignal: false })
     terminal.line(`Legwork on the ${db.name}, status page ${url}\n`)
-    return await work(paths, options, { narrator, url, data })
+    return await use({ narrator, url, data })
   } finally {
     server.close()
     server.closeAllConnections()
     await lw.close({ timeout: '10s' })
-    await db.close()
   }
 }
 
@@ -49,20 +58,20 @@ interface Parts {
 }
 
 /** Feeds the photos and waits; then keeps the page up, unless the work was all that was asked for. */
-async function work(paths: readonly string[], { hiccup, once }: Options, { narrator, url, data }: Parts): Promise<number> {
+async function work(paths: readonly string[], options: Options, { narrator, url, data }: Parts): Promise<number> {
   const start = performance.now()
   narrator.begin(paths.length)
   const outcomes = await feed(paths, {
     url,
-    hiccup,
+    hiccup: options.hiccup,
     signal: interrupted.signal,
     onReceipt: (file, receipt) => narrator.received(file, receipt),
     onOutcome: (file, outcome) => narrator.settled(file, outcome),
   })
   narrator.summary(outcomes, performance.now() - start, `${relative('.', data)}/thumbnails`)
-  if (once) return outcomes.some(({ kind }) => kind === 'failed' || kind === 'refused') ? 1 : 0
+  if (options.once) return outcomes.some(({ kind }) => kind === 'failed' || kind === 'refused') ? 1 : 0
   terminal.line(`\nStatus page ${url} – press Ctrl-C to stop`)
-  await new Promise((resolve) => interrupted.signal.addEventListener('abort', resolve))
+  if (!interrupted.signal.aborted) await once(interrupted.signal, 'abort')
   return 0
 }
 
@@ -82,7 +91,8 @@ async function run(): Promise<number> {
   } catch (error) {
     if (interrupted.signal.aborted) return 130
     terminal.clear()
-    console.error(error instanceof UsageError ? `${error.message}\nTry --help.` : error)
+    const expected = error instanceof UsageError || error instanceof LegworkError
+    console.error(expected ? error.message : error)
     return error instanceof UsageError ? 2 : 1
   }
 }

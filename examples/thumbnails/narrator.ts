@@ -39,7 +39,13 @@ export class Narrator {
       this.#retries++
       this.#percent.delete(id)
       const tries = name === thumbnails.name ? ` of ${thumbnails.retry.attempts}` : ''
-      this.#move('↻', id, name, 'retrying', `attempt ${attempt}${tries} failed: ${error.message}; again in ${time(delay)}`)
+      this.#move(
+        '↻',
+        id,
+        name,
+        'retrying',
+        `attempt ${attempt}${tries} failed: ${error.message}; again in ${time(delay)}`,
+      )
     })
     lw.on('dead', ({ id, name, error }) => this.#move('✗', id, name, 'dead', error.message))
     lw.on('error', ({ during, error }) => this.#terminal.line(`  ! ${during}: ${String(error)}`))
@@ -51,7 +57,7 @@ export class Narrator {
   }
 
   received(file: string, { outcome, job }: Receipt): void {
-    if (outcome === 'already done') this.#terminal.line(`  = ${file}: already done`)
+    if (outcome !== 'accepted') this.#terminal.line(`  = ${file}: ${outcome}`)
     else this.#move('↑', job, 'photo.uploaded', 'accepted', '', file)
   }
 
@@ -74,18 +80,30 @@ export class Narrator {
     this.#terminal.clear()
     this.#terminal.line()
     this.#terminal.line(`  ${[`${count(done.length, 'photo')} done`, ...others].join(', ')} in ${time(ms)}`)
-    if (done.length > 0) this.#terminal.line(`  ${count(sum('files'), 'thumbnail')} written: ${size(sum('bytesIn'))} in, ${size(sum('bytesOut'))} out`)
+    if (done.length > 0)
+      this.#terminal.line(
+        `  ${count(sum('files'), 'thumbnail')} written: ${size(sum('bytesIn'))} in, ${size(sum('bytesOut'))} out`,
+      )
     this.#terminal.line(`  ${folder}`)
   }
 
-  #move(glyph: string, id: string, name: string, state: string, detail: string, file = this.#photos.get(id)?.file ?? ''): void {
+  #move(
+    glyph: string,
+    id: string,
+    name: string,
+    state: string,
+    detail: string,
+    file = this.#photos.get(id)?.file ?? '',
+  ): void {
     const columns = [glyph, id.padStart(6), name.padEnd(16), state.padEnd(9), file.padEnd(20), detail]
     this.#terminal.line(`  ${columns.join(' ').trimEnd()}`)
   }
 
   #draw(): void {
     if (this.#total === 0) return
-    const running = [...this.#percent.values()].filter((percent) => percent < 100).reduce((sum, percent) => sum + percent / 100, 0)
+    const running = [...this.#percent.values()]
+      .filter((percent) => percent < 100)
+      .reduce((sum, percent) => sum + percent / 100, 0)
     const share = Math.min(1, (this.#settled + running) / this.#total)
     this.#terminal.progress(share, `${this.#settled} of ${count(this.#total, 'photo')}`)
   }

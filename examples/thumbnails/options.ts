@@ -17,7 +17,7 @@ Everything is kept in .legwork/thumbnails. Set DATABASE_URL to use a PostgreSQL 
 instead of the embedded database.
 `
 
-/** Something about the command line that the user can put right. */
+/** Something that the user can put right. */
 export class UsageError extends Error {}
 
 export interface Options {
@@ -43,7 +43,7 @@ export function readOptions(args: readonly string[]): Options {
     const folder = values.photos === undefined ? samples : resolve(startedIn(), values.photos)
     return { folder, once: values.once, hiccup: !values['no-hiccup'], help: values.help }
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\nTry --help.`)
   }
 }
 

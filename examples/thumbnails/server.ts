@@ -25,7 +25,10 @@ function routes(overview: Overview): readonly [path: RegExp, methods: Readonly<R
     [/^\/page\.css$/, { GET: page('page.css', 'text/css') }],
     [/^\/page\.js$/, { GET: page('page.js', 'text/javascript') }],
     [/^\/events$/, { GET: ({ response }) => overview.stream(response) }],
-    [/^\/photos$/, { GET: async ({ response }) => json(response, 200, await newestCards()), POST: (visit) => post(visit, overview) }],
+    [
+      /^\/photos$/,
+      { GET: async ({ response }) => json(response, 200, await newestCards()), POST: (visit) => post(visit, overview) },
+    ],
     [/^\/photos\/([0-9a-f]{32})$/, { GET: card }],
     [/^\/photos\/([0-9a-f]{32})\/(\d{1,5})\.webp$/, { GET: thumbnail }],
     [/^\/jobs\/(\d{1,19})\/events$/, { GET: jobEvents }],
@@ -39,7 +42,11 @@ export function createAppServer(overview: Overview): Server {
   })
 }
 
-async function answer(table: ReturnType<typeof routes>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  table: ReturnType<typeof routes>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://localhost')
   requireOwnPage(request)
   for (const [path, methods] of table) {
@@ -72,7 +79,10 @@ async function post({ request, response, url }: Visit, overview: Overview): Prom
 
 /** Only for people to read: the name plays no part in where anything is stored. */
 function nameOf(given: string | null): string {
-  const name = (given ?? '').replaceAll(/\p{Cc}/gu, '').trim().slice(0, 120)
+  const name = (given ?? '')
+    .replaceAll(/\p{Cc}/gu, '')
+    .trim()
+    .slice(0, 120)
   return name === '' ? 'unnamed photo' : name.toWellFormed()
 }
 
@@ -105,7 +115,8 @@ function page(file: string, type: string): Handler {
 }
 
 const safe = {
-  'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 }
@@ -138,7 +149,8 @@ export async function listen(server: Server, port: number): Promise<string> {
     })
     return `http://127.0.0.1:${port}`
   } catch (error) {
-    if (port < 4500 && error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') return listen(server, port + 1)
+    if (port < 4500 && error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
+      return listen(server, port + 1)
     throw error
   }
 }

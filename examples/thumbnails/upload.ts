@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { app } from './app.ts'
 import { mostBytes, Refused } from './blobs.ts'
+import { recordOf } from './cards.ts'
 import { uploaded } from './jobs.ts'
 
 export interface Receipt {
@@ -12,7 +13,8 @@ export interface Receipt {
 
 /** Takes the bytes, then adds the row and the job in one transaction. The work itself is done later, by a worker. */
 export async function receive(request: IncomingMessage, name: string): Promise<Receipt> {
-  if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw new Refused(413, `larger than ${mostBytes / 1024 / 1024} MB`)
+  if (Number(request.headers['content-length'] ?? 0) > mostBytes)
+    throw new Refused(413, `larger than ${mostBytes / 1024 / 1024} MB`)
   if (!request.headers['content-type']?.startsWith('image/')) throw new Refused(415, 'the content type must be image/…')
   const { id, bytes } = await app.blobs.receive(request.iterator({ destroyOnReturn: false }))
 
@@ -39,6 +41,6 @@ async function before(id: string): Promise<Receipt | undefined> {
     const complete = await app.blobs.has(photo.files.map((file) => file.name))
     return complete ? { id, outcome: 'already done', job: first } : undefined
   }
-  const { finishedAt } = await app.lw.ref(last).status()
-  return finishedAt ? undefined : { id, outcome: 'under way', job: first }
+  const record = await recordOf(last)
+  return record && !record.finishedAt ? { id, outcome: 'under way', job: first } : undefined
 }

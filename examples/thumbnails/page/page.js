@@ -5,8 +5,18 @@ const cards = new Map()
 const articles = new Map()
 
 const glyphs = {
-  waiting: '◌', working: '▶', retrying: '↻', done: '✓', failed: '✗',
-  scheduled: '↻', blocked: '◌', ready: '◌', running: '▶', completed: '✓', dead: '✗', cancelled: '⊘',
+  waiting: '◌',
+  working: '▶',
+  retrying: '↻',
+  done: '✓',
+  failed: '✗',
+  scheduled: '↻',
+  blocked: '◌',
+  ready: '◌',
+  running: '▶',
+  completed: '✓',
+  dead: '✗',
+  cancelled: '⊘',
 }
 
 // ---- live: one stream for the overview; while it is down the page asks every two seconds
@@ -15,12 +25,12 @@ let polling
 
 function connect() {
   const source = new EventSource('/events')
-  source.onopen = () => connected(true)
-  source.onerror = () => {
+  source.addEventListener('open', () => connected(true))
+  source.addEventListener('error', () => {
     connected(false)
     // A browser gives up for good after some errors; then start again.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000)
-  }
+  })
   source.addEventListener('photos', (event) => showAll(JSON.parse(event.data)))
   source.addEventListener('photo', (event) => show(JSON.parse(event.data)))
   source.addEventListener('message', (event) => event.data && tell(JSON.parse(event.data).message))
@@ -94,12 +104,20 @@ function jobRows(job) {
   const row = document.createElement('tr')
   const name = element('th', job.name)
   name.scope = 'row'
-  const attempts = job.attempt > 1 || job.state === 'scheduled' ? `attempt ${job.attempt} of ${job.attempts}` : ''
-  row.append(name, element('td', `${glyphs[job.state] ?? ''} ${job.state}`), element('td', attempts), element('td', job.ms === null ? '' : `${job.ms} ms`))
-  if (!job.error) return [row]
-  const cell = element('td', job.state === 'dead' ? job.error : `Last error: ${job.error}`)
+  row.append(
+    name,
+    element('td', `${glyphs[job.state] ?? ''} ${job.state}`),
+    element('td', job.ms === null ? '' : time(job.ms)),
+  )
+  const again = job.attempt > 1 || job.state === 'scheduled'
+  if (!again && !job.error) return [row]
+  const attempt = `Attempt ${job.attempt} of ${job.attempts}`
+  const cell = element(
+    'td',
+    job.error ? `${attempt}, ${job.state === 'dead' ? '' : 'last '}error: ${job.error}` : attempt,
+  )
   cell.className = 'error'
-  cell.colSpan = 4
+  cell.colSpan = 3
   const second = document.createElement('tr')
   second.append(cell)
   return [row, second]
@@ -109,9 +127,12 @@ function showTotal() {
   const all = [...cards.values()]
   const settled = (card) => card.state === 'done' || card.state === 'failed'
   const count = (state) => all.filter((card) => card.state === state).length
-  const words = ['done', 'failed', 'retrying', 'working', 'waiting'].filter(count).map((state) => `${count(state)} ${state}`)
+  const words = ['done', 'failed', 'retrying', 'working', 'waiting']
+    .filter(count)
+    .map((state) => `${count(state)} ${state}`)
   byId('counts').textContent = all.length === 0 ? 'Nothing to do' : words.join(', ')
-  byId('total').value = all.length === 0 ? 0 : all.reduce((sum, card) => sum + (settled(card) ? 100 : card.percent), 0) / all.length
+  byId('total').value =
+    all.length === 0 ? 0 : all.reduce((sum, card) => sum + (settled(card) ? 100 : card.percent), 0) / all.length
 }
 
 // ---- the log of a photo: the feed of each of its jobs; the browser resumes at the last cursor by itself
@@ -149,24 +170,28 @@ const sentences = {
   started: (event) => `attempt ${event.attempt} started`,
   progress: (event) => `${Math.round(event.value.percent)} % ${event.value.message ?? ''}`,
   log: (event) => `${event.level}: ${event.message}`,
-  attempt: (event) => `attempt ${event.attempt} failed: ${event.error?.message ?? event.outcome}; again in ${event.delay ?? 0} ms`,
+  attempt: (event) =>
+    `attempt ${event.attempt} failed: ${event.error?.message ?? event.outcome}; again in ${event.delay ?? 0} ms`,
   ended: (event) => event.state + (event.error ? `: ${event.error.message}` : ''),
   refused: (event) => event.message,
 }
 
 function line(type, event) {
-  const time = event.at ? new Date(event.at).toLocaleTimeString([], { hour12: false }) : ''
-  return `${time} ${sentences[type](event)}`
+  const at = event.at ? new Date(event.at).toLocaleTimeString([], { hour12: false }) : ''
+  return `${at} ${sentences[type](event)}`
 }
 
 // ---- upload
 
-byId('upload').addEventListener('submit', async (event) => {
+byId('upload').addEventListener('submit', (event) => {
   event.preventDefault()
-  const field = byId('files')
-  for (const file of field.files) tell(await upload(file))
-  field.value = ''
+  void uploadAll([...byId('files').files])
 })
+
+async function uploadAll(files) {
+  for (const file of files) tell(await upload(file))
+  byId('upload').reset()
+}
 
 async function upload(file) {
   try {
@@ -190,6 +215,10 @@ function element(name, text) {
 
 function size(bytes) {
   return bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+}
+
+function time(ms) {
+  return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`
 }
 
 connect()
