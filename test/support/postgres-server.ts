@@ -18,13 +18,8 @@ const asRoot = process.getuid?.() === 0
 const nobody = { uid: 65534, gid: 65534 }
 const user = asRoot ? nobody : {}
 
-const settings = [
-  'fsync=off',
-  'full_page_writes=off',
-  'max_wal_size=256MB',
-  'max_connections=200',
-  'unix_socket_directories=',
-]
+const everywhere = ['unix_socket_directories=']
+const forTests = ['fsync=off', 'full_page_writes=off', 'max_wal_size=256MB', 'max_connections=200']
 
 // The server ends and its folder goes when this end of the pipe is closed, so even a `kill -9` of the tests leaves nothing.
 const guard = '"$@" </dev/null & server=$!; cat >/dev/null; kill -INT $server; wait $server; rm -rf "$BINARIES" "$DATA"'
@@ -34,6 +29,11 @@ export interface PostgresServer {
   stop(): Promise<void>
 }
 
+export interface ServerOptions {
+  /** With the settings PostgreSQL comes with, on the disk, for measurements; tests would only be slower. */
+  readonly durable?: boolean
+}
+
 interface Folders {
   /** Not in memory: that is often mounted so that nothing there can be executed. */
   readonly binaries: string
@@ -41,13 +41,14 @@ interface Folders {
 }
 
 /** Starts a PostgreSQL of its own, on a free loopback port and in temporary folders. */
-export async function startPostgres(): Promise<PostgresServer> {
-  const folders = { binaries: await makeFolder(tmpdir()), data: await makeFolder(await placeForData()) }
+export async function startPostgres({ durable = false }: ServerOptions = {}): Promise<PostgresServer> {
+  const data = await makeFolder(durable ? tmpdir() : await placeForData())
+  const folders = { binaries: await makeFolder(tmpdir()), data }
   try {
     await copyBinaries(folders.binaries)
     const password = randomUUID()
     await initialise(folders, password)
-    return await serve(folders, password)
+    return await serve(folders, password, durable ? everywhere : [...everywhere, ...forTests])
   } catch (error) {
     await removeAll(folders)
     throw error
@@ -103,10 +104,10 @@ async function initialise({ binaries, data }: Folders, password: string): Promis
   await run(join(binaries, 'native/bin/initdb'), [...flags, ...places], { ...user, cwd: data })
 }
 
-async function serve(folders: Folders, password: string): Promise<PostgresServer> {
+async function serve(folders: Folders, password: string, settings: readonly string[]): Promise<PostgresServer> {
   const port = await freePort()
   const log = join(folders.data, 'log')
-  const child = await spawnGuarded(folders, port, log)
+  const child = await spawnGuarded(folders, port, log, settings)
   const ended = once(child, 'close')
   const stop = async (): Promise<void> => {
     child.stdin?.end()
@@ -122,7 +123,12 @@ async function serve(folders: Folders, password: string): Promise<PostgresServer
   }
 }
 
-async function spawnGuarded({ binaries, data }: Folders, port: number, log: string): Promise<ChildProcess> {
+async function spawnGuarded(
+  { binaries, data }: Folders,
+  port: number,
+  log: string,
+  settings: readonly string[],
+): Promise<ChildProcess> {
   const server = [
     join(binaries, 'native/bin/postgres'),
     '-D',

@@ -1,0 +1,51 @@
+import { inputOf, type Job, type Peer, type Session } from '../peer.ts'
+
+/** The built package, through its public API. */
+export const peer: Peer = {
+  name: 'legwork',
+  store: 'postgres',
+  packages: ['legwork', 'pg'],
+  settings: 'concurrency as given',
+  features: ['keys', 'priority', 'delay'],
+  open: (place, { concurrency }) => open(place.url, concurrency),
+}
+
+/** The same on the embedded database. */
+export const embedded: Peer = {
+  ...peer,
+  name: 'legwork-pglite',
+  store: 'pglite',
+  packages: ['legwork', '@electric-sql/pglite'],
+}
+
+async function open(database: string, concurrency: number): Promise<Session> {
+  const { job, legwork } = await import('legwork')
+  let started: (n: number) => void = () => undefined
+  const noop = job('bench.noop', {}, ({ input }) => started((input as { n: number }).n))
+  const lw = await legwork({ jobs: [noop], database })
+  return {
+    add: (one) => lw.enqueue(noop, inputOf(one), optionsOf(one)),
+    addMany: (jobs) => lw.enqueueMany(noop, jobs.map(inputOf), bulkOptions(jobs)),
+    async work(ears) {
+      started = (n) => ears.started(n)
+      lw.on('completed', () => ears.settled(1))
+      lw.on('error', ({ during, error }) => console.error('legwork:', during, error))
+      await lw.work({ concurrency, stopOnSignal: false })
+    },
+    close: () => lw.close(),
+  }
+}
+
+function optionsOf(one: Job): { key?: string; delay?: number; priority?: 'low' } {
+  return {
+    ...(one.key !== undefined && { key: one.key }),
+    ...(one.delay !== undefined && { delay: one.delay }),
+    ...(one.low && { priority: 'low' }),
+  }
+}
+
+/** One object for all where nothing differs: a function per job is for those that need it. */
+function bulkOptions(jobs: readonly Job[]): ReturnType<typeof optionsOf> | ((input: unknown, index: number) => object) {
+  const plain = jobs.every((one) => one.key === undefined)
+  return plain ? optionsOf(jobs[0] ?? { n: 0 }) : (_input, index) => optionsOf(jobs[index] ?? { n: 0 })
+}
