@@ -13,22 +13,31 @@ export type Outcome =
   | { readonly kind: 'already done' }
   | { readonly kind: 'refused' | 'failed'; readonly reason: string }
 
+type Answer = Receipt | { readonly error: string }
+
 export interface FeedOptions {
   readonly url: string
   readonly hiccup: boolean
   readonly signal: AbortSignal
   readonly onReceipt: (file: string, receipt: Receipt) => void
-  readonly onOutcome: (file: string, outcome: Outcome) => void
+  readonly onOutcome: (file: string, outcome: Outcome, photo: string | undefined) => void
 }
+
+/** Of a photo that was in the folder before, under another name. */
+const copy: Outcome = { kind: 'already done' }
 
 /** Uploads one photo after the other as a browser would, and waits until every one is settled. */
 export async function feed(paths: readonly string[], options: FeedOptions): Promise<Outcome[]> {
   const outcomes: Promise<Outcome>[] = []
+  const seen = new Set<string>()
   for (const [place, path] of paths.entries()) {
     const answer = await upload(path, place === 0 && options.hiccup, options)
-    const outcome = outcomeOf(answer, options.signal).then((known) => {
-      options.onOutcome(basename(path), known)
-      return known
+    const photo = 'id' in answer ? answer.id : undefined
+    const known = photo !== undefined && seen.has(photo) ? copy : outcomeOf(answer, options.signal)
+    if (photo !== undefined) seen.add(photo)
+    const outcome = Promise.resolve(known).then((settled) => {
+      options.onOutcome(basename(path), settled, photo)
+      return settled
     })
     outcome.catch(() => undefined) // may fail before anybody waits for it, below
     outcomes.push(outcome)
@@ -36,26 +45,28 @@ export async function feed(paths: readonly string[], options: FeedOptions): Prom
   return Promise.all(outcomes)
 }
 
-async function upload(
-  path: string,
-  hiccup: boolean,
-  { url, signal, onReceipt }: FeedOptions,
-): Promise<Receipt | { error: string }> {
+async function upload(path: string, hiccup: boolean, { url, signal, onReceipt }: FeedOptions): Promise<Answer> {
   const file = basename(path)
-  const response = await fetch(`${url}/photos?name=${encodeURIComponent(file)}`, {
-    method: 'POST',
-    headers: { 'content-type': typeOf[extname(file).toLowerCase()] ?? '', ...(hiccup && { 'x-simulate': 'hiccup' }) },
-    body: Readable.toWeb(createReadStream(path)),
-    duplex: 'half',
-    signal,
-  })
-  const answer = (await response.json()) as Receipt | { error: string }
-  if ('id' in answer) onReceipt(file, answer)
-  return answer
+  try {
+    const response = await fetch(`${url}/photos?name=${encodeURIComponent(file)}`, {
+      method: 'POST',
+      headers: { 'content-type': typeOf[extname(file).toLowerCase()] ?? '', ...(hiccup && { 'x-simulate': 'hiccup' }) },
+      body: Readable.toWeb(createReadStream(path)),
+      duplex: 'half',
+      signal,
+    })
+    const answer = (await response.json()) as Answer
+    if ('id' in answer) onReceipt(file, answer)
+    return answer
+  } catch (error) {
+    signal.throwIfAborted()
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    return { error: cause instanceof Error ? cause.message : String(cause) }
+  }
 }
 
 /** Follows the jobs of a photo: the output of each names the next. */
-async function outcomeOf(answer: Receipt | { error: string }, signal: AbortSignal): Promise<Outcome> {
+async function outcomeOf(answer: Answer, signal: AbortSignal): Promise<Outcome> {
   if ('error' in answer) return { kind: 'refused', reason: answer.error }
   if (answer.outcome === 'already done') return { kind: 'already done' }
   try {

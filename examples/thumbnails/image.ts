@@ -38,7 +38,7 @@ async function orAbort<T>(work: Promise<T>): Promise<T> {
     return await work
   } catch (error) {
     if (!(error instanceof Error) || 'code' in error) throw error
-    const [reason = 'unknown reason'] = error.message.replace(/^Input file /, 'the file ').split('\n')
+    const [reason = 'unknown reason'] = error.message.replace(/^Vips\w+: |^Input /, '').split('\n')
     throw new Abort(`cannot be read as an image: ${reason}`, { cause: error })
   }
 }

@@ -53,7 +53,7 @@ export const notify = job('photo.notify', {
   input: z.object({ photo: z.string(), thumbnails: z.number() }),
   output: z.object({ message: z.string() }),
 }, async ({ input, headers, log }) => {
-  const message = `${headers['file'] ?? input.photo} is ready: ${input.thumbnails} thumbnails`
+  const message = `${headers['file'] ?? input.photo} is ready: ${input.thumbnails} thumbnail${input.thumbnails === 1 ? '' : 's'}`
   log.info(message)
   app.tell(message)
   return { message }

@@ -66,7 +66,7 @@ async function work(paths: readonly string[], options: Options, { narrator, url,
     hiccup: options.hiccup,
     signal: interrupted.signal,
     onReceipt: (file, receipt) => narrator.received(file, receipt),
-    onOutcome: (file, outcome) => narrator.settled(file, outcome),
+    onOutcome: (file, outcome, photo) => narrator.settled(file, outcome, photo),
   })
   narrator.summary(outcomes, performance.now() - start, `${relative('.', data)}/thumbnails`)
   if (options.once) return outcomes.some(({ kind }) => kind === 'failed' || kind === 'refused') ? 1 : 0

@@ -1,18 +1,25 @@
 import type { JobContext, Legwork } from 'legwork'
 import type { Outcome } from './feed.ts'
 import { notify, thumbnails } from './jobs.ts'
-import { count, size, type Terminal, time } from './terminal.ts'
+import { summary } from './summary.ts'
+import { count, type Terminal, time } from './terminal.ts'
 import type { Receipt } from './upload.ts'
+
+const mostReasons = 10
 
 /** Says in the terminal what happens: a line when a job has moved, one bar for the whole, a summary. */
 export class Narrator {
   readonly #terminal: Terminal
+  /** The photo of each job. */
   readonly #photos = new Map<string, { id: string; file: string }>()
+  /** How far the photos are that are worked on. */
   readonly #percent = new Map<string, number>()
   /** What the user was told. */
   readonly #news = new Map<string, string>()
+  readonly #reasons: string[] = []
   #total = 0
   #settled = 0
+  #share = 0
   #retries = 0
 
   constructor(terminal: Terminal) {
@@ -30,24 +37,22 @@ export class Narrator {
 
   listen(lw: Legwork): void {
     lw.on('progress', ({ id, value }) => {
-      this.#percent.set(id, (value as { percent: number }).percent)
+      this.#percent.set(this.photoOf(id) ?? id, (value as { percent: number }).percent)
       this.#draw()
     })
     lw.on('log', ({ id, name, message }) => name === notify.name && this.#news.set(id, message))
-    lw.on('completed', ({ id, name, ms }) => this.#move('✓', id, name, 'completed', this.#news.get(id) ?? time(ms)))
+    lw.on('completed', ({ id, name, ms }) => this.#move('✓', { id, name }, 'completed', this.#news.get(id) ?? time(ms)))
     lw.on('retrying', ({ id, name, attempt, delay, error }) => {
       this.#retries++
-      this.#percent.delete(id)
       const tries = name === thumbnails.name ? ` of ${thumbnails.retry.attempts}` : ''
       this.#move(
         '↻',
-        id,
-        name,
+        { id, name },
         'retrying',
         `attempt ${attempt}${tries} failed: ${error.message}; again in ${time(delay)}`,
       )
     })
-    lw.on('dead', ({ id, name, error }) => this.#move('✗', id, name, 'dead', error.message))
+    lw.on('dead', ({ id, name, error }) => this.#move('✗', { id, name }, 'dead', error.message))
     lw.on('error', ({ during, error }) => this.#terminal.line(`  ! ${during}: ${String(error)}`))
   }
 
@@ -56,55 +61,44 @@ export class Narrator {
     this.#draw()
   }
 
-  received(file: string, { outcome, job }: Receipt): void {
-    if (outcome !== 'accepted') this.#terminal.line(`  = ${file}: ${outcome}`)
-    else this.#move('↑', job, 'photo.uploaded', 'accepted', '', file)
+  received(file: string, { id, job, outcome }: Receipt): void {
+    this.#photos.set(job, { id, file })
+    if (outcome === 'accepted') this.#move('↑', { id: job, name: 'photo.uploaded' }, 'accepted', '')
+    else this.#terminal.line(`  = ${file}: ${outcome}`)
   }
 
-  settled(file: string, outcome: Outcome): void {
+  settled(file: string, outcome: Outcome, photo: string | undefined): void {
     this.#settled++
+    this.#percent.delete(photo ?? '')
+    if ('reason' in outcome) this.#reasons.push(`${file}: ${outcome.reason}`)
     if (outcome.kind === 'refused') this.#terminal.line(`  ✗ ${file}: refused, ${outcome.reason}`)
     this.#draw()
   }
 
   summary(outcomes: readonly Outcome[], ms: number, folder: string): void {
-    const done = outcomes.filter((outcome) => outcome.kind === 'done')
-    const sum = (of: 'files' | 'bytesIn' | 'bytesOut') => done.reduce((total, outcome) => total + outcome[of], 0)
-    const kinds = (kind: Outcome['kind']) => outcomes.filter((outcome) => outcome.kind === kind).length
-    const others = [
-      kinds('already done') > 0 && `${kinds('already done')} already done`,
-      kinds('failed') > 0 && `${kinds('failed')} failed`,
-      kinds('refused') > 0 && `${kinds('refused')} refused`,
-      this.#retries > 0 && count(this.#retries, 'retry', 'retries'),
-    ].filter(Boolean)
+    const reasons = this.#reasons.slice(0, mostReasons).map((reason) => `✗ ${reason}`)
+    const more = this.#reasons.length - reasons.length
     this.#terminal.clear()
-    this.#terminal.line()
-    this.#terminal.line(`  ${[`${count(done.length, 'photo')} done`, ...others].join(', ')} in ${time(ms)}`)
-    if (done.length > 0)
-      this.#terminal.line(
-        `  ${count(sum('files'), 'thumbnail')} written: ${size(sum('bytesIn'))} in, ${size(sum('bytesOut'))} out`,
-      )
-    this.#terminal.line(`  ${folder}`)
+    const lines = [
+      ...summary(outcomes, this.#retries, ms),
+      folder,
+      ...reasons,
+      ...(more > 0 ? [`and ${more} more`] : []),
+    ]
+    this.#terminal.line(`\n${lines.map((line) => `  ${line}`).join('\n')}`)
   }
 
-  #move(
-    glyph: string,
-    id: string,
-    name: string,
-    state: string,
-    detail: string,
-    file = this.#photos.get(id)?.file ?? '',
-  ): void {
+  #move(glyph: string, { id, name }: { id: string; name: string }, state: string, detail: string): void {
+    const file = this.#photos.get(id)?.file ?? ''
     const columns = [glyph, id.padStart(6), name.padEnd(16), state.padEnd(9), file.padEnd(20), detail]
     this.#terminal.line(`  ${columns.join(' ').trimEnd()}`)
   }
 
+  /** The bar never goes back, not even for a retry. */
   #draw(): void {
     if (this.#total === 0) return
-    const running = [...this.#percent.values()]
-      .filter((percent) => percent < 100)
-      .reduce((sum, percent) => sum + percent / 100, 0)
-    const share = Math.min(1, (this.#settled + running) / this.#total)
-    this.#terminal.progress(share, `${this.#settled} of ${count(this.#total, 'photo')}`)
+    const underWay = [...this.#percent.values()].reduce((sum, percent) => sum + percent / 101, 0)
+    this.#share = Math.max(this.#share, Math.min(1, (this.#settled + underWay) / this.#total))
+    this.#terminal.progress(this.#share, `${this.#settled} of ${count(this.#total, 'photo')}`)
   }
 }
