@@ -5,6 +5,7 @@ import { parentPort } from 'node:worker_threads'
 import { decode, toJson } from '../../core/codec.ts'
 import { type ErrorCode, errorCodes, LegworkError, type SerializedError, serializeError } from '../../core/errors.ts'
 import { controlOf } from '../../core/outcome.ts'
+import { retryAfterOf } from '../../core/retry.ts'
 import { isolatedContext } from './context.ts'
 import { loadDefinition } from './definition.ts'
 import { guardProcess } from './guard.ts'
@@ -45,8 +46,14 @@ async function attempt({ module, job, input, facts }: RunMessage, controller: Ab
     return { type: 'returned', output: toJson(output, `Output of job "${job}"`) }
   } catch (error) {
     const control = controlOf(error)
-    return control ? { type: 'control', control } : { type: 'threw', error: serializeError(error) }
+    return control ? { type: 'control', control } : { type: 'threw', error: thrown(error) }
   }
+}
+
+/** What an error asks for has to be read here: only plain data crosses. */
+function thrown(error: unknown): SerializedError {
+  const retryAfter = retryAfterOf(error, Date.now())
+  return { ...serializeError(error), ...(retryAfter !== undefined && { retryAfter }) }
 }
 
 function send(message: FromIsolated): void {
