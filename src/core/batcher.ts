@@ -25,9 +25,7 @@ export class Batcher<T, R> {
   add(items: readonly T[]): Promise<R[]> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ items, resolve, reject })
-      this.#running ??= this.#run().finally(() => {
-        this.#running = undefined
-      })
+      this.#running ??= this.#run()
     })
   }
 
@@ -48,6 +46,8 @@ export class Batcher<T, R> {
         await this.#oneByOne(group, error)
       }
     }
+    // Here and not when the promise has settled: who is told of a result may add the next item before that.
+    this.#running = undefined
   }
 
   /** One caller's bad luck (say, a value the database refuses) must not become its neighbours'. */

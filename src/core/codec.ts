@@ -1,5 +1,5 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec'
-import { type ErrorCode, LegworkError, show } from './errors.ts'
+import { cleanText, type ErrorCode, LegworkError, serializeError, show } from './errors.ts'
 
 /** Any Standard Schema: zod, valibot, arktype, … (standardschema.dev). */
 export type Schema = StandardSchemaV1
@@ -50,15 +50,25 @@ export interface Subject {
 /** JSON text of a value, or null for undefined. Refuses what JSON would drop or change in silence. */
 export function toJson(value: unknown, label: string): string | null {
   if (value === undefined) return null
-  const flaw = findFlaw(value, '$', [])
+  const flaw = findFlaw(value, [])
   if (flaw) throw unstorable(label, flaw)
   const json = JSON.stringify(value)
   // jsonb refuses NUL and lone surrogates. The text is searched first: walking every string would cost more.
   if (json.includes('\\u0000') || json.includes('\\ud')) {
-    const text = findBadText(JSON.parse(json), '$')
+    const text = findBadText(JSON.parse(json))
     if (text) throw unstorable(label, text)
   }
   return json
+}
+
+/** JSON text of what a log line carries. A line about a problem must not become one: what JSON cannot hold is described. */
+export function toLogJson(data: unknown): string | null {
+  if (data instanceof Error) return JSON.stringify(serializeError(data))
+  try {
+    return toJson(data, 'Log data')
+  } catch {
+    return JSON.stringify(cleanText(show(data)))
+  }
 }
 
 /** JSON Schemas of a Standard Schema where its library offers them (standardschema.dev/json-schema), else undefined. */
@@ -76,7 +86,8 @@ export function jsonSchemaOf(
 }
 
 interface Flaw {
-  readonly path: string
+  /** Where in the value, from the outside in. */
+  readonly path: PropertyKey[]
   readonly problem: string
 }
 
@@ -94,83 +105,92 @@ function invalid(what: Subject, value: unknown, issues: readonly StandardSchemaV
   })
 }
 
-function unstorable(label: string, { path, problem }: Flaw): LegworkError {
-  return new LegworkError('LW_VALUE_UNSTORABLE', `${label} cannot be stored: ${path} is ${problem}.`, {
+function unstorable(label: string, flaw: Flaw): LegworkError {
+  const path = pathText(flaw.path)
+  return new LegworkError('LW_VALUE_UNSTORABLE', `${label} cannot be stored: ${path} is ${flaw.problem}.`, {
     hint: 'Pass plain JSON data; dates may stay Date objects.',
-    details: { path, problem },
+    details: { path, problem: flaw.problem },
   })
 }
 
-function findFlaw(value: unknown, path: string, above: object[]): Flaw | undefined {
+function findFlaw(value: unknown, above: object[]): Flaw | undefined {
   switch (typeof value) {
     case 'function':
     case 'symbol':
-      return { path, problem: `a ${typeof value}` }
+      return { path: [], problem: `a ${typeof value}` }
     case 'bigint':
-      return { path, problem: 'a bigint (pass it as text)' }
+      return { path: [], problem: 'a bigint (pass it as text)' }
     case 'number':
-      return Number.isFinite(value) ? undefined : { path, problem: String(value) }
+      return Number.isFinite(value) ? undefined : { path: [], problem: String(value) }
     case 'object':
-      return value === null ? undefined : findFlawInside(value, path, above)
+      return value === null ? undefined : findFlawInside(value, above)
     default:
       return undefined
   }
 }
 
-function findFlawInside(value: object, path: string, above: object[]): Flaw | undefined {
-  if (above.includes(value)) return { path, problem: 'part of a cycle' }
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? { path, problem: 'an invalid Date' } : undefined
-  if (opaque.some((kind) => value instanceof kind) || ArrayBuffer.isView(value)) {
-    return { path, problem: `a ${value.constructor.name}` }
-  }
+/** JSON would write them as `{}`. */
+const opaque = [Map, Set, WeakMap, WeakSet, ArrayBuffer, SharedArrayBuffer, Promise, RegExp, Error]
+
+function findFlawInside(value: object, above: object[]): Flaw | undefined {
+  if (above.includes(value)) return { path: [], problem: 'part of a cycle' }
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? { path: [], problem: 'an invalid Date' } : undefined
   above.push(value)
   const flaw =
     'toJSON' in value && typeof value.toJSON === 'function'
-      ? findFlaw(value.toJSON(), path, above)
-      : findFlawBelow(value, path, above)
+      ? findFlaw(value.toJSON(), above)
+      : findFlawBelow(value, above)
   above.pop()
   return flaw
 }
 
-/** JSON would write them as `{}`. */
-const opaque = [Map, Set, WeakMap, WeakSet, ArrayBuffer, SharedArrayBuffer, Promise, RegExp, Error]
-
-function findFlawBelow(value: object, path: string, above: object[]): Flaw | undefined {
-  // Unlike Object.entries, a list's own also tell of its gaps, which JSON would fill with null.
-  for (const [key, child] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
-    const place = pathText([key], path)
-    const flaw =
-      child === undefined && typeof key === 'number'
-        ? { path: place, problem: 'undefined' }
-        : findFlaw(child, place, above)
-    if (flaw) return flaw
+function findFlawBelow(value: object, above: object[]): Flaw | undefined {
+  if (Array.isArray(value)) return findFlawInList(value, above)
+  if (
+    Object.getPrototypeOf(value) !== Object.prototype &&
+    (ArrayBuffer.isView(value) || opaque.some((kind) => value instanceof kind))
+  ) {
+    return { path: [], problem: `a ${value.constructor.name}` }
+  }
+  for (const [key, child] of Object.entries(value)) {
+    const flaw = findFlaw(child, above)
+    if (flaw) return within(key, flaw)
   }
   return undefined
 }
 
-function findBadText(value: unknown, path: string): Flaw | undefined {
+/** Gaps count as undefined: JSON would fill both with null. */
+function findFlawInList(list: readonly unknown[], above: object[]): Flaw | undefined {
+  for (const [place, child] of list.entries()) {
+    const flaw = child === undefined ? { path: [], problem: 'undefined' } : findFlaw(child, above)
+    if (flaw) return within(place, flaw)
+  }
+  return undefined
+}
+
+function findBadText(value: unknown): Flaw | undefined {
   if (typeof value === 'string') {
-    if (value.includes('\0')) return { path, problem: 'text with a NUL character, which PostgreSQL cannot store' }
-    return value.isWellFormed() ? undefined : { path, problem: 'text with half of a surrogate pair' }
+    if (value.includes('\0')) return { path: [], problem: 'text with a NUL character, which PostgreSQL cannot store' }
+    return value.isWellFormed() ? undefined : { path: [], problem: 'text with half of a surrogate pair' }
   }
   if (typeof value !== 'object' || value === null) return undefined
-  for (const [key, child] of Object.entries(value)) {
-    const place = pathText([Array.isArray(value) ? Number(key) : key], path)
-    const flaw = findBadText(key, `the key ${place}`) ?? findBadText(child, place)
-    if (flaw) return flaw
+  for (const [key, child] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
+    const flaw = findBadText(key) ?? findBadText(child)
+    if (flaw) return within(key, flaw)
   }
   return undefined
 }
 
-function placeOf(key: string | number, path: string): string {
-  return pathText([key], path)
+function within(key: PropertyKey, flaw: Flaw): Flaw {
+  flaw.path.unshift(key)
+  return flaw
 }
 
-function pathText(keys: readonly PropertyKey[], root = '$'): string {
+function pathText(keys: readonly PropertyKey[]): string {
   return keys.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`
     return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(String(key))
       ? `${text}.${String(key)}`
       : `${text}[${JSON.stringify(String(key))}]`
-  }, root)
+  }, '$')
 }

@@ -93,7 +93,7 @@ export function job<I extends Schema | undefined = undefined, O extends Schema |
   handler?: Handler<ParsedInputOf<I>, ReturnOf<O, R>>,
 ): JobDefinition<InputOf<I>, ParsedInputOf<I>, ReturnOf<O, R>, ResultOf<O, R>> {
   const given: JobOptions<I, O> = options ?? {}
-  checkNames(name, given.queue)
+  checkTexts(name, given)
   checkIsolation(name, given)
   return build({
     name,
@@ -120,12 +120,19 @@ function build<In, Parsed, Return, Result>(
   return Object.freeze({ ...data, handle })
 }
 
-function checkNames(name: unknown, queue: unknown): void {
+function checkTexts(
+  name: unknown,
+  { queue, key, tags = [] }: { queue?: unknown; key?: unknown; tags?: unknown },
+): void {
   const rule = 'text of 1 to 200 characters without spaces at the ends'
-  const good = (text: unknown) =>
-    typeof text === 'string' && text.length > 0 && text.length <= 200 && text.trim() === text
-  if (!good(name)) throw optionError('name', rule, name)
-  if (queue !== undefined && !good(queue)) throw optionError('queue', rule, queue)
+  if (!isName(name)) throw optionError('name', rule, name)
+  if (queue !== undefined && !isName(queue)) throw optionError('queue', rule, queue)
+  if (key !== undefined && typeof key !== 'function') throw optionError('key', 'a function of the input', key)
+  if (!Array.isArray(tags) || !tags.every(isName)) throw optionError('tags', `a list of ${rule}`, tags)
+}
+
+function isName(text: unknown): boolean {
+  return typeof text === 'string' && /^[^\0]{1,200}$/su.test(text) && text.trim() === text && text.isWellFormed()
 }
 
 function checkIsolation(name: string, options: JobOptions<Schema | undefined, Schema | undefined>): void {

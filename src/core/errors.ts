@@ -28,7 +28,6 @@ export const errorCodes = {
   LW_ISOLATE_UNAVAILABLE: 'Something was used that an isolated handler does not have.',
   LW_ISOLATE_CRASHED: 'The thread or process of an isolated job died.',
   LW_ISOLATE_MEMORY: 'An isolated job used more memory than its cap.',
-  LW_OUTCOME_UNKNOWN: 'A handler ended in a way the engine does not know.',
 } as const
 
 export type ErrorCode = keyof typeof errorCodes
@@ -109,7 +108,7 @@ function serialize(error: unknown, depth: number): SerializedError {
   try {
     return isErrorLike(error)
       ? dataOf(error, depth)
-      : { name: 'NonError', message: clean(`Thrown value: ${show(error)}`) }
+      : { name: 'NonError', message: cleanText(`Thrown value: ${show(error)}`) }
   } catch {
     return { name: 'NonError', message: 'The thrown value cannot be read: its properties throw.' }
   }
@@ -120,16 +119,16 @@ function dataOf(error: ErrorLike, depth: number): SerializedError {
   const inner = innerOf(error)
   const cause = inner !== undefined && depth < maxCauses ? serialize(inner, depth + 1) : undefined
   return {
-    name: typeof error.name === 'string' && error.name !== '' ? clean(error.name) : 'Error',
-    message: clean(error.message),
+    name: typeof error.name === 'string' && error.name !== '' ? cleanText(error.name) : 'Error',
+    message: cleanText(error.message),
     ...(code !== undefined && { code }),
-    ...(typeof error.stack === 'string' && { stack: clean(error.stack) }),
+    ...(typeof error.stack === 'string' && { stack: cleanText(error.stack) }),
     ...(cause && { cause }),
   }
 }
 
 function codeOf({ code }: ErrorLike): string | undefined {
-  return typeof code === 'string' || typeof code === 'number' ? clean(String(code)) : undefined
+  return typeof code === 'string' || typeof code === 'number' ? cleanText(String(code)) : undefined
 }
 
 /** An AggregateError often has no message of its own: the first of its errors says what happened. */
@@ -163,6 +162,6 @@ function showObject(value: object): string {
 }
 
 /** PostgreSQL's text cannot hold NUL, nor jsonb a lone surrogate. */
-function clean(text: string): string {
+export function cleanText(text: string): string {
   return text.slice(0, maxText).replaceAll('\0', '␀').toWellFormed()
 }

@@ -58,6 +58,14 @@ export type Control =
 
 /** Recognises the control classes by name too, so that a second copy of the package (or a thread) works. */
 export function controlOf(error: unknown): Control | undefined {
+  try {
+    return controlFrom(error)
+  } catch {
+    return undefined // a property that throws asks for nothing
+  }
+}
+
+function controlFrom(error: unknown): Control | undefined {
   if (!(error instanceof Error)) return undefined
   const delay = 'delay' in error && typeof error.delay === 'number' ? error.delay : undefined
   if (error instanceof Abort || error.name === 'Abort') return { kind: 'abort', error: serializeError(error) }

@@ -58,9 +58,21 @@ export function retryDelay(
  * seconds or an HTTP date) found on the error, its `response` or its `cause`.
  */
 export function retryAfterOf(error: unknown, now: number): number | undefined {
+  try {
+    const asked = askedBy(error, now)
+    return asked === undefined ? undefined : Math.round(Math.min(asked, longestWait))
+  } catch {
+    return undefined // a property that throws asks for nothing
+  }
+}
+
+/** Whoever asks for more has made a mistake: a year. */
+const longestWait = 365 * 86_400_000
+
+function askedBy(error: unknown, now: number): number | undefined {
   for (let e: unknown = error, depth = 0; isObject(e) && depth < 8; e = e['cause'], depth++) {
     const own = e['retryAfter']
-    if (typeof own === 'number' && Number.isFinite(own) && own >= 0) return own
+    if (typeof own === 'number' && own >= 0) return own
     const header = headerOf(e) ?? headerOf(e['response'])
     const delay = header === undefined ? undefined : parseRetryAfter(header, now)
     if (delay !== undefined) return delay

@@ -71,9 +71,7 @@ export class Hub {
     for (const listener of this.#listeners) listener(hint)
     if (this.#store.exclusive || this.#closed) return
     this.#pending = this.#pending ? merge(this.#pending, hint) : hint
-    this.#sending ??= this.#send().finally(() => {
-      this.#sending = undefined
-    })
+    this.#sending ??= this.#send()
   }
 
   async close(): Promise<void> {
@@ -92,6 +90,7 @@ export class Hub {
       }
       await new Promise((resolve) => setTimeout(resolve, pace))
     }
+    this.#sending = undefined // before anyone can tell in vain
   }
 
   #receive(payload: string): void {

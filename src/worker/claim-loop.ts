@@ -56,9 +56,7 @@ export class ClaimLoop {
   wake(): void {
     if (this.#stopped || this.#running) return
     if (this.#wanted() === 0 || !this.#parts.lanes().some((lanes) => lanes.hot)) return
-    this.#running = this.#drain().finally(() => {
-      this.#running = undefined
-    })
+    this.#running = this.#drain()
   }
 
   /** Counts a finished job, for the size of the stock. */
@@ -81,6 +79,8 @@ export class ClaimLoop {
       }
     } catch (error) {
       this.#parts.events.emit('error', { during: 'claiming', error }) // the next poll tries again
+    } finally {
+      this.#running = undefined // before anyone can wake in vain
     }
   }
 

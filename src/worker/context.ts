@@ -1,5 +1,6 @@
-import { toJson } from '../core/codec.ts'
+import { toJson, toLogJson } from '../core/codec.ts'
 import type { JobContext, JobFacts, JobLog, Json, LogLevel } from '../core/context.ts'
+import { cleanText } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { Held } from './running.ts'
 import type { Writer } from './writer.ts'
@@ -90,8 +91,9 @@ export function writeLog(
   data: unknown,
 ): void {
   if (held.lost) return
-  const json = toJson({ level, message, ...(data !== undefined && { data }) }, `Log line of job "${held.job.name}"`)
-  writer.line(held, 'log', json ?? 'null')
+  const line = JSON.stringify({ level, message: cleanText(String(message)) })
+  const json = toLogJson(data)
+  writer.line(held, 'log', json === null ? line : `${line.slice(0, -1)},"data":${json}}`)
   events.emit('log', { ...held.event, level, message, data })
 }
 

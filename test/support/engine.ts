@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest'
-import type { DatabaseOption, LegworkError } from '../../src/index.ts'
+import type { DatabaseOption } from '../../src/index.ts'
 import { createTestEngine, type TestEngine, type TestEngineOptions } from '../../src/testing/index.ts'
 import { freshDatabase, type TestDatabase } from './database.ts'
 
@@ -18,16 +18,6 @@ export async function testEngine(options: TestEngineOptions): Promise<TestWorld>
 /** How an engine is told of a database. */
 export function optionOf(database: TestDatabase): DatabaseOption {
   return database.kind === 'pglite' ? { pglite: database.pglite } : database.url
-}
-
-/** What a promise was rejected with. */
-export async function failureOf(promise: Promise<unknown>): Promise<LegworkError> {
-  try {
-    await promise
-  } catch (error) {
-    return error as LegworkError
-  }
-  throw new Error('The promise was expected to be rejected.')
 }
 
 /** A promise that somebody else settles. */

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { job } from '../../src/index.ts'
 import { createTestEngine } from '../../src/testing/index.ts'
-import { failureOf, gate, optionOf, testEngine } from '../support/engine.ts'
+import { gate, optionOf, testEngine } from '../support/engine.ts'
+import { failureOf } from '../support/failure.ts'
 import { freshDatabase } from '../support/database.ts'
 
 const start = new Date('2026-02-03T04:05:06Z')

@@ -1,6 +1,6 @@
-import { toJson } from '../../core/codec.ts'
+import { toJson, toLogJson } from '../../core/codec.ts'
 import type { JobContext, JobFacts, JobLog, LogLevel, LogMethod } from '../../core/context.ts'
-import { LegworkError, serializeError, show } from '../../core/errors.ts'
+import { LegworkError } from '../../core/errors.ts'
 import type { FromIsolated, IsolatedFacts } from './protocol.ts'
 
 /** Parts of a handler's context that need the engine's database connection, which stays on the other side. */
@@ -35,18 +35,8 @@ function logTo(send: ContextParts['send']): JobLog {
   const method =
     (level: LogLevel): LogMethod =>
     (message, data) =>
-      send({ type: 'log', level, message, data: logData(data) })
+      send({ type: 'log', level, message, data: toLogJson(data) })
   return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
-}
-
-/** A line about a problem must not become a problem: what JSON cannot hold is described instead. */
-function logData(data: unknown): string | null {
-  if (data instanceof Error) return JSON.stringify(serializeError(data))
-  try {
-    return toJson(data, 'Log data')
-  } catch {
-    return JSON.stringify(show(data))
-  }
 }
 
 function withDates(facts: IsolatedFacts): Record<string, unknown> {
