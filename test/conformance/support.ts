@@ -112,6 +112,8 @@ export interface ClaimChoice {
   /** Queue names in the order of preference; each with all priorities that jobs have. */
   readonly queues?: readonly string[]
   readonly floor?: number
+  /** Looked for when they are not given. */
+  readonly priorities?: readonly number[]
 }
 
 /** What a worker process is to the store: an id, and numbers for its claims. */
@@ -126,7 +128,15 @@ export class StoreWorker {
   }
 
   static async register(store: Store): Promise<StoreWorker> {
-    const info = { pid: process.pid, host: 'here', process: 'test', names: ['job'], version: '0', concurrency: 10, queues: undefined }
+    const info = {
+      pid: process.pid,
+      host: 'here',
+      process: 'test',
+      names: ['job'],
+      version: '0',
+      concurrency: 10,
+      queues: undefined,
+    }
     return new StoreWorker(store, await store.registerWorker(info))
   }
 
@@ -144,10 +154,11 @@ export class StoreWorker {
     names = ['plain'],
     queues = ['default'],
     floor = 0,
+    priorities: given,
   }: ClaimChoice = {}): Promise<Claimed> {
     const known = new Map((await this.#store.queues()).map((queue) => [queue.name, queue]))
     const ids = queues.flatMap((name) => known.get(name)?.id ?? [])
-    const lanes = await Promise.all(ids.map((queueId) => priorities(this.#store, queueId)))
+    const lanes = await Promise.all(ids.map((queueId) => given ?? priorities(this.#store, queueId)))
     const wanted = lanes.flatMap((found, place) =>
       found.map((priority) => ({ queueId: ids[place]!, priority, floor, max: limit })),
     )

@@ -23,10 +23,11 @@ const statusStatement = repeatable(
               where c.queue_id = q.id group by state) s) as counts
      from legwork.queue q order by q.name`,
 )
+/** Distinct: a job that was given back and claimed again is named by two leases until the older one goes. */
 const runningStatement = repeatable(
   'lw_queue_running',
-  `select q.name, count(*)::int as n from legwork.lease l cross join lateral unnest(l.ids) as u(id)
-     cross join lateral (select queue_id from legwork.job j where j.slot = l.slot and j.id = u.id and j.worker_id = l.worker_id offset 0) j join legwork.queue q on q.id = j.queue_id group by 1`,
+  `select q.name, count(distinct j.id)::int as n from legwork.lease l cross join lateral unnest(l.ids) as u(id)
+     cross join lateral (select id, queue_id from legwork.job j where j.slot = l.slot and j.id = u.id and j.worker_id = l.worker_id offset 0) j join legwork.queue q on q.id = j.queue_id group by 1`,
 )
 
 /** Written by engines for plain-SQL producers and tools; an unchanged definition is not written again. */

@@ -1,0 +1,438 @@
+import { expect } from 'vitest'
+import { isFinal } from '../../../src/core/states.ts'
+import type { ClaimedJob } from '../../../src/store/queries/claim.ts'
+import type { Ending, Return } from '../../../src/store/queries/settle.ts'
+import { endingOf, newJob, type StoreBench, StoreWorker } from '../support.ts'
+import type { Command, End } from './command.ts'
+import { type Allowed, lookAt, Model } from './model.ts'
+
+const crashLimit = 3
+const lease = 10_000
+const queues = ['q', 'r'] as const
+const names = ['a', 'b'] as const
+
+/** A worker process of the history. */
+interface Process {
+  readonly worker: StoreWorker
+  readonly held: ClaimedJob[]
+  /** Claims whose answer it never got. */
+  readonly unheard: { readonly batch: number; readonly ids: readonly string[] }[]
+  beatAt: number
+}
+
+type Do<K extends Command['do']> = Extract<Command, { do: K }>
+
+/** Drives a store through one history and holds everything it does against the model. */
+export class Run {
+  readonly #bench: StoreBench
+  readonly #model = new Model()
+  readonly #processes: Process[] = []
+  /** Those that are silent now, until they are buried. */
+  #silent: Process[] = []
+  /** Left without settling: their jobs wait for any rescue. */
+  #left: Process[] = []
+  readonly #past: { readonly worker: StoreWorker; readonly job: ClaimedJob }[] = []
+  readonly #paused = new Set<string>()
+  #above = '0'
+  #now = 0
+
+  private constructor(bench: StoreBench) {
+    this.#bench = bench
+  }
+
+  static async play(bench: StoreBench, commands: readonly Command[]): Promise<void> {
+    const run = new Run(bench)
+    await run.#begin()
+    for (const command of commands) {
+      run.#model.command++
+      const allowed = await run.#do(command)
+      run.#model.observe(await lookAt(bench.database, run.#above), allowed)
+    }
+    await run.#finish()
+  }
+
+  async #begin(): Promise<void> {
+    const [last] = await this.#bench.database.query<{ id: string }>(
+      'select coalesce(max(id), 0)::text as id from legwork.jobs',
+    )
+    this.#above = last!.id
+    for (let n = 0; n < 3; n++) this.#processes.push(await this.#process())
+  }
+
+  async #process(): Promise<Process> {
+    return { worker: await StoreWorker.register(this.#bench.store), held: [], unheard: [], beatAt: this.#now }
+  }
+
+  /* oxlint-disable-next-line complexity -- one line a command */
+  #do(command: Command): Promise<Allowed> {
+    switch (command.do) {
+      case 'enqueue':
+        return this.#enqueue(command)
+      case 'claim':
+        return this.#claim(command)
+      case 'claim unheard':
+        return this.#claimUnheard(command)
+      case 'settle':
+        return this.#settle(command)
+      case 'settle again':
+        return this.#settleAgain(command)
+      case 'beat':
+        return this.#beat(command)
+      case 'return strays':
+        return this.#returnStrays(command)
+      case 'crash':
+        return this.#crash(command)
+      case 'leave':
+        return this.#leave(command)
+      case 'rescue':
+        return this.#rescue(command)
+      case 'cancel':
+        return this.#cancel(command)
+      case 'redrive':
+        return this.#redrive(command)
+      case 'stage':
+        return this.#stage(command)
+      case 'advance':
+        return this.#advance(command)
+      case 'sweep':
+        return this.#sweep()
+      case 'pause':
+        return this.#pause(command)
+    }
+  }
+
+  async #enqueue({ jobs }: Do<'enqueue'>): Promise<Allowed> {
+    const added = await this.#bench.store.enqueue(
+      jobs.map(({ delay, ...draft }) => newJob({ ...draft, delayMs: delay })),
+    )
+    added.forEach(({ id, created }, place) => {
+      const draft = jobs[place]!
+      const holder = this.#model.holderOfUnique(draft)
+      expect({ id, created }).toEqual({ id: holder?.id ?? id, created: holder === undefined })
+      if (created) this.#model.add(id, draft)
+    })
+    return { events: [] }
+  }
+
+  async #claim({ worker, limit, all }: Do<'claim'>): Promise<Allowed> {
+    const process = this.#processes[worker]!
+    const jobs = await this.#claimFor(process, limit, all ? names : ['a'])
+    process.held.push(...jobs)
+    return { events: ['claim', 'block'] }
+  }
+
+  async #claimUnheard({ worker, limit }: Do<'claim unheard'>): Promise<Allowed> {
+    const process = this.#processes[worker]!
+    const jobs = await this.#claimFor(process, limit, names)
+    process.unheard.push({ batch: process.worker.lastBatch, ids: jobs.map((job) => job.id) })
+    return { events: ['claim', 'block'] }
+  }
+
+  async #claimFor(process: Process, limit: number, known: readonly string[]): Promise<ClaimedJob[]> {
+    const open = queues.filter((queue) => !this.#paused.has(queue))
+    const model = this.#model
+    const waiting = [...model.jobs.values()].filter(
+      (job) => model.stateOf(job.id) === 'ready' && open.includes(job.draft.queue) && known.includes(job.draft.name),
+    )
+    const { jobs, parked } = await process.worker.claimFully({ limit, queues: open, names: known, priorities: [0, 5] })
+    for (const job of jobs) model.known(job.id).attempt++
+    expect(jobs.length + parked, 'a claim takes what it may').toBe(Math.min(limit, waiting.length))
+    for (const job of jobs) expect(waiting.map((other) => other.id)).toContain(job.id)
+    if (parked === 0)
+      this.#checkOrder(
+        jobs,
+        waiting.map((job) => job.id),
+      )
+    for (const job of jobs)
+      expect({ attempt: job.attempt, crashes: job.crashes }).toEqual({
+        attempt: model.known(job.id).attempt,
+        crashes: model.known(job.id).crashes,
+      })
+    return jobs
+  }
+
+  /** No job that was left behind was ready before one of its lane that was taken. */
+  #checkOrder(taken: readonly ClaimedJob[], waiting: readonly string[]): void {
+    const left = waiting.filter((id) => !taken.some((job) => job.id === id)).map((id) => this.#model.known(id))
+    for (const job of taken.map(({ id }) => this.#model.known(id))) {
+      const overtaken = left.filter(
+        (other) =>
+          other.draft.queue === job.draft.queue && other.draft.priority === job.draft.priority && other.rank < job.rank,
+      )
+      expect(
+        overtaken.map((other) => other.id),
+        `overtaken by ${job.id}`,
+      ).toEqual([])
+    }
+  }
+
+  async #settle({ worker, ends }: Do<'settle'>): Promise<Allowed> {
+    const process = this.#processes[worker]!
+    const chosen = new Map<ClaimedJob, End>()
+    for (const { job, end } of ends)
+      if (process.held.length > 0) chosen.set(process.held[job % process.held.length]!, end)
+    await this.#write(process, chosen)
+    return {
+      events: ['complete', 'fail', 'cancel', 'retry', 'snooze', 'release', 'unblock'],
+      ids: [...chosen.keys()].map((job) => job.id),
+    }
+  }
+
+  /** As a worker's writer does it: a return that did not go through because of a cancel ends as cancelled. */
+  async #write(process: Process, chosen: ReadonlyMap<ClaimedJob, End>): Promise<void> {
+    const rest = process.held.filter((job) => !chosen.has(job))
+    const batches = new Set([...chosen.keys()].map((job) => job.batch))
+    const emptyBatches = [...batches].filter((batch) => !rest.some((job) => job.batch === batch))
+    const mine = [...chosen.keys()].filter((job) => this.#owns(process, job))
+    const { ids } = await this.#send(process.worker, chosen, emptyBatches)
+    const asked = mine.filter((job) => !ids.has(job.id))
+    const again = await this.#send(process.worker, new Map(asked.map((job) => [job, 'cancelled'])), emptyBatches)
+    expect(new Set([...ids, ...again.ids]), 'what is ours is written, nothing else is').toEqual(
+      new Set(mine.map((job) => job.id)),
+    )
+    process.held.splice(0, Infinity, ...rest)
+    this.#past.push(...[...chosen.keys()].map((job) => ({ worker: process.worker, job })))
+  }
+
+  async #send(
+    worker: StoreWorker,
+    chosen: ReadonlyMap<ClaimedJob, End>,
+    emptyBatches: readonly number[],
+  ): ReturnType<StoreBench['store']['settle']> {
+    const endings = [...chosen].flatMap(([job, end]) => toEnding(job, end))
+    const returns = [...chosen].flatMap(([job, end]) => toReturn(job, end))
+    const settled = await this.#bench.store.settle(worker.scope(emptyBatches), endings, returns)
+    for (const { id, outcome } of returns)
+      if (settled.ids.has(id) && outcome !== 'retry') this.#model.known(id).attempt--
+    return settled
+  }
+
+  #owns(process: Process, job: ClaimedJob): boolean {
+    const seen = this.#model.seen.get(job.id)
+    return seen?.state === 'running' && seen.claim === job.claim && process.held.includes(job)
+  }
+
+  /** A message from the past: under a claim that has ended it changes nothing. */
+  async #settleAgain({ past, end }: Do<'settle again'>): Promise<Allowed> {
+    const old = this.#past.length > 0 ? this.#past[past % this.#past.length]! : undefined
+    if (!old) return { events: [] }
+    const settled = await this.#bench.store.settle(old.worker.scope(), toEnding(old.job, end), toReturn(old.job, end))
+    expect(settled).toEqual({ ids: new Set(), woken: [] })
+    const line = { id: old.job.id, claim: old.job.claim, kind: 'log', data: '1' } as const
+    expect(await this.#bench.store.appendFeed(0, [line])).toEqual(new Set())
+    return { events: [] }
+  }
+
+  async #beat({ worker }: Do<'beat'>): Promise<Allowed> {
+    const process = this.#processes[worker]!
+    process.beatAt = this.#now
+    expect(await this.#bench.store.beatWorker(process.worker.id, process.held.length, 'running')).toBe(true)
+    const held = process.held.map(({ id, claim }) => ({ id, claim }))
+    const looks = await this.#bench.store.lookAfter(0, process.worker.id, held)
+    expect(
+      looks.every((look) => look.mine),
+      'a living worker keeps what it holds',
+    ).toBe(true)
+    return { events: [] }
+  }
+
+  async #returnStrays({ worker }: Do<'return strays'>): Promise<Allowed> {
+    const process = this.#processes[worker]!
+    const lost = process.unheard.splice(0)
+    const ids = lost.flatMap((claim) => claim.ids).filter((id) => this.#model.stateOf(id) === 'running')
+    await this.#bench.store.returnStrays(
+      process.worker.id,
+      lost.map((claim) => claim.batch),
+    )
+    for (const id of ids) this.#model.known(id).attempt--
+    return { events: ['release', 'rescue'], ids }
+  }
+
+  async #crash({ worker }: Do<'crash'>): Promise<Allowed> {
+    this.#silent.push(this.#processes[worker]!)
+    this.#processes[worker] = await this.#process()
+    return { events: [] }
+  }
+
+  async #leave({ worker }: Do<'leave'>): Promise<Allowed> {
+    const process = this.#processes[worker]!
+    await this.#bench.store.endWorker(process.worker.id)
+    this.#left.push(process)
+    this.#processes[worker] = await this.#process()
+    return { events: [] }
+  }
+
+  async #rescue({ rescuer }: Do<'rescue'>): Promise<Allowed> {
+    const own = this.#processes[rescuer]!
+    const dead = [...this.#processes, ...this.#silent].filter(
+      (process) => process !== own && this.#now - process.beatAt > lease,
+    )
+    const ids = [...dead, ...this.#left].flatMap((process) => this.#jobsOf(process))
+    const cancelled = await this.#cancelsAsked(ids)
+    const expected = this.#blame(dead, cancelled)
+    const rescued = await this.#bench.store.rescue({
+      rescuer: own.worker.id,
+      lease,
+      limits: {},
+      defaultLimit: crashLimit,
+    })
+    expect(rescued.workers.toSorted()).toEqual(dead.map((process) => process.worker.id).toSorted())
+    expect(new Set(rescued.poisoned), 'poisoned').toEqual(expected)
+    expect(new Set(rescued.cancelled), 'cancelled').toEqual(cancelled)
+    expect(rescued.returned).toBe(ids.length - rescued.poisoned.length - rescued.cancelled.length)
+    for (const id of ids) this.#model.known(id).attempt--
+    await this.#bury(dead)
+    return { events: ['rescue', 'unblock'], ids }
+  }
+
+  /** Counts the crashes: of suspects alone when there are any. Returns who has had enough of them. */
+  #blame(dead: readonly Process[], cancelled: ReadonlySet<string>): Set<string> {
+    const poisoned = new Set<string>()
+    for (const process of dead) {
+      const jobs = this.#jobsOf(process).map((id) => this.#model.known(id))
+      const suspects = jobs.filter((job) => job.crashes > 0)
+      for (const job of suspects.length > 0 ? suspects : jobs) {
+        job.crashes++
+        if (job.crashes >= crashLimit && !cancelled.has(job.id)) poisoned.add(job.id)
+      }
+    }
+    return poisoned
+  }
+
+  #jobsOf(process: Process): string[] {
+    const claims = [
+      ...process.held.filter((job) => this.#owns(process, job)).map((job) => job.id),
+      ...process.unheard.flatMap((claim) => claim.ids),
+    ]
+    return claims.filter((id) => this.#model.stateOf(id) === 'running')
+  }
+
+  async #cancelsAsked(ids: readonly string[]): Promise<Set<string>> {
+    const rows = await this.#bench.database.query<{ id: string }>(
+      'select id from legwork.job where slot = 0 and id = any($1::bigint[]) and cancel_at is not null',
+      [ids],
+    )
+    return new Set(rows.map((row) => row.id))
+  }
+
+  async #bury(dead: readonly Process[]): Promise<void> {
+    const gone = [...dead, ...this.#left]
+    this.#left = []
+    this.#silent = this.#silent.filter((process) => !dead.includes(process))
+    for (const process of gone) for (const job of process.held) this.#past.push({ worker: process.worker, job })
+    for (const [place, process] of this.#processes.entries())
+      if (dead.includes(process)) this.#processes[place] = await this.#process()
+  }
+
+  async #cancel({ job }: Do<'cancel'>): Promise<Allowed> {
+    const ids = [...this.#model.jobs.keys()]
+    const id = ids[job % ids.length]
+    if (id === undefined) return { events: [] }
+    const state = this.#model.stateOf(id)!
+    const { outcome } = await this.#bench.store.cancel(id, 'because')
+    expect(outcome).toBe(isFinal(state) ? 'none' : state === 'running' ? 'asked' : 'cancelled')
+    return { events: ['cancel', 'unblock'], ids: [id] }
+  }
+
+  async #redrive({ jobs }: Do<'redrive'>): Promise<Allowed> {
+    const all = [...this.#model.jobs.keys()]
+    const ids = [...new Set(jobs.flatMap((job) => all[job % all.length] ?? []))]
+    const redriven = await this.#bench.store.redrive(ids)
+    for (const id of redriven.ids) if (isFinal(this.#model.stateOf(id)!)) this.#model.begunAgain(id)
+    return { events: ['redrive'], ids: [...redriven.ids] }
+  }
+
+  async #stage({ limit }: Do<'stage'>): Promise<Allowed> {
+    const due = await this.#bench.store.nextDue(0)
+    const staged = await this.#bench.store.stage(0, limit)
+    expect(staged.woken.length > 0).toBe(due !== undefined && due <= 0)
+    return { events: ['stage'] }
+  }
+
+  async #advance({ ms }: Do<'advance'>): Promise<Allowed> {
+    this.#now += ms
+    await this.#bench.advance(ms)
+    return { events: [] }
+  }
+
+  async #sweep(): Promise<Allowed> {
+    await this.#bench.store.sweep(0)
+    return { events: ['unblock'] }
+  }
+
+  async #pause({ queue, paused }: Do<'pause'>): Promise<Allowed> {
+    if (paused) await this.#bench.store.pauseQueue(queue, 'history')
+    else await this.#bench.store.resumeQueue(queue)
+    const rows = await this.#bench.store.queues()
+    this.#paused.clear()
+    for (const row of rows) if (row.paused) this.#paused.add(row.name)
+    return { events: [] }
+  }
+
+  /** Every process dies, a new one comes: nothing may be stuck, and the counters must agree with the rows. */
+  async #finish(): Promise<void> {
+    await this.#checkLeases()
+    await this.#checkCounters()
+    for (const queue of queues) await this.#pause({ do: 'pause', queue, paused: false })
+    this.#silent.push(...this.#processes.splice(0))
+    const last = await this.#process()
+    this.#processes.push(last)
+    for (let round = 0; ; round++) {
+      expect(round, 'rounds until everything has ended').toBeLessThan(60)
+      await this.#advance({ do: 'advance', ms: lease * 2 })
+      await this.#step(() => this.#rescue({ do: 'rescue', rescuer: 0 }))
+      await this.#step(() => this.#stage({ do: 'stage', limit: 100 }))
+      await this.#step(() => this.#sweep())
+      await this.#step(() => this.#claim({ do: 'claim', worker: 0, limit: 50, all: true }))
+      const ends = last.held.map((_, job) => ({ job, end: 'completed' as const }))
+      await this.#step(() => this.#settle({ do: 'settle', worker: 0, ends }))
+      if ([...this.#model.seen.values()].every((job) => isFinal(job.state))) break
+    }
+    await this.#checkCounters()
+    expect(await this.#bench.database.query('select * from legwork.key_holder')).toEqual([])
+    expect(
+      await this.#bench.database.query(
+        'select * from legwork.lease where ids <> array[]::bigint[] and worker_id = $1',
+        [last.worker.id],
+      ),
+    ).toEqual([])
+    await this.#bench.store.endWorker(last.worker.id)
+  }
+
+  async #step(work: () => Promise<Allowed>): Promise<void> {
+    this.#model.command++
+    const allowed = await work()
+    this.#model.observe(await lookAt(this.#bench.database, this.#above), allowed)
+  }
+
+  /** A running job without a lease row could never be rescued. */
+  async #checkLeases(): Promise<void> {
+    const stuck = await this.#bench.database.query(
+      `select j.id from legwork.job j where j.worker_id is not null
+          and not exists (select from legwork.lease l where l.worker_id = j.worker_id and j.id = any(l.ids))`,
+    )
+    expect(stuck, 'running jobs that no lease names').toEqual([])
+  }
+
+  async #checkCounters(): Promise<void> {
+    const rows = await this.#bench.database.query<{ queue: string; state: string; n: number }>(
+      'select queue, state, count(*)::int as n from legwork.jobs group by 1, 2',
+    )
+    for (const { name, counts } of await this.#bench.store.queueStatus()) {
+      const real = Object.fromEntries(rows.filter((row) => row.queue === name).map((row) => [row.state, row.n]))
+      expect(Object.fromEntries(Object.entries(counts).filter(([, n]) => n !== 0)), `counters of ${name}`).toEqual(real)
+    }
+  }
+}
+
+function toEnding(job: ClaimedJob, end: End): Ending[] {
+  return end === 'completed' || end === 'dead' || end === 'cancelled' ? [endingOf(job, end)] : []
+}
+
+function toReturn({ id, claim }: ClaimedJob, end: End): Return[] {
+  const rest = { id, claim, error: null }
+  if (end === 'retry') return [{ ...rest, outcome: 'retry', delay: 0 }]
+  if (end === 'retry later') return [{ ...rest, outcome: 'retry', delay: 3_000 }]
+  if (end === 'snooze') return [{ ...rest, outcome: 'snooze', delay: 2_000 }]
+  return end === 'released' ? [{ ...rest, outcome: 'released', delay: 0 }] : []
+}
