@@ -32,10 +32,10 @@ export async function feed(paths: readonly string[], options: FeedOptions): Prom
   const seen = new Set<string>()
   for (const [place, path] of paths.entries()) {
     const answer = await upload(path, place === 0 && options.hiccup, options)
-    const photo = 'id' in answer ? answer.id : undefined
-    const known = photo !== undefined && seen.has(photo) ? copy : outcomeOf(answer, options.signal)
+    const photo = 'id' in answer && !seen.has(answer.id) ? answer.id : undefined
+    const copied = 'id' in answer && photo === undefined
     if (photo !== undefined) seen.add(photo)
-    const outcome = Promise.resolve(known).then((settled) => {
+    const outcome = (copied ? Promise.resolve(copy) : outcomeOf(answer, options.signal)).then((settled) => {
       options.onOutcome(basename(path), settled, photo)
       return settled
     })

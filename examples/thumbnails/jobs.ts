@@ -52,6 +52,7 @@ export const thumbnails = job('photo.thumbnails', {
 export const notify = job('photo.notify', {
   input: z.object({ photo: z.string(), thumbnails: z.number() }),
   output: z.object({ message: z.string() }),
+  priority: 'high',
 }, async ({ input, headers, log }) => {
   const message = `${headers['file'] ?? input.photo} is ready: ${input.thumbnails} thumbnail${input.thumbnails === 1 ? '' : 's'}`
   log.info(message)

@@ -78,7 +78,7 @@ async function work(paths: readonly string[], options: Options, { narrator, url,
 function stop(): void {
   if (interrupted.signal.aborted) return
   terminal.clear()
-  terminal.line('\nStopping: running jobs may finish.')
+  terminal.line('\nStopping.')
   interrupted.abort()
 }
 

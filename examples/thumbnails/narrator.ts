@@ -16,9 +16,9 @@ export class Narrator {
   readonly #percent = new Map<string, number>()
   /** What the user was told. */
   readonly #news = new Map<string, string>()
+  readonly #settled = new Set<string>()
   readonly #reasons: string[] = []
   #total = 0
-  #settled = 0
   #share = 0
   #retries = 0
 
@@ -41,7 +41,10 @@ export class Narrator {
       this.#draw()
     })
     lw.on('log', ({ id, name, message }) => name === notify.name && this.#news.set(id, message))
-    lw.on('completed', ({ id, name, ms }) => this.#move('✓', { id, name }, 'completed', this.#news.get(id) ?? time(ms)))
+    lw.on('completed', ({ id, name, ms }) => {
+      this.#move('✓', { id, name }, 'completed', time(ms), this.#news.get(id))
+      if (name === notify.name) this.#end(this.photoOf(id) ?? id)
+    })
     lw.on('retrying', ({ id, name, attempt, delay, error }) => {
       this.#retries++
       const tries = name === thumbnails.name ? ` of ${thumbnails.retry.attempts}` : ''
@@ -68,10 +71,14 @@ export class Narrator {
   }
 
   settled(file: string, outcome: Outcome, photo: string | undefined): void {
-    this.#settled++
-    this.#percent.delete(photo ?? '')
     if ('reason' in outcome) this.#reasons.push(`${file}: ${outcome.reason}`)
     if (outcome.kind === 'refused') this.#terminal.line(`  ✗ ${file}: refused, ${outcome.reason}`)
+    this.#end(photo ?? file)
+  }
+
+  #end(photo: string): void {
+    this.#settled.add(photo)
+    this.#percent.delete(photo)
     this.#draw()
   }
 
@@ -88,8 +95,8 @@ export class Narrator {
     this.#terminal.line(`\n${lines.map((line) => `  ${line}`).join('\n')}`)
   }
 
-  #move(glyph: string, { id, name }: { id: string; name: string }, state: string, detail: string): void {
-    const file = this.#photos.get(id)?.file ?? ''
+  #move(glyph: string, { id, name }: { id: string; name: string }, state: string, detail: string, news?: string): void {
+    const file = news ?? this.#photos.get(id)?.file ?? ''
     const columns = [glyph, id.padStart(6), name.padEnd(16), state.padEnd(9), file.padEnd(20), detail]
     this.#terminal.line(`  ${columns.join(' ').trimEnd()}`)
   }
@@ -98,7 +105,7 @@ export class Narrator {
   #draw(): void {
     if (this.#total === 0) return
     const underWay = [...this.#percent.values()].reduce((sum, percent) => sum + percent / 101, 0)
-    this.#share = Math.max(this.#share, Math.min(1, (this.#settled + underWay) / this.#total))
-    this.#terminal.progress(this.#share, `${this.#settled} of ${count(this.#total, 'photo')}`)
+    this.#share = Math.max(this.#share, Math.min(1, (this.#settled.size + underWay) / this.#total))
+    this.#terminal.progress(this.#share, `${this.#settled.size} of ${count(this.#total, 'photo')}`)
   }
 }

@@ -64,8 +64,9 @@ function show(card) {
   const find = (selector) => article.querySelector(selector)
   article.className = card.state
   find('h3').textContent = card.name
+  find('.frame span').textContent = glyphs[card.state]
   find('.state').textContent = `${glyphs[card.state]} ${card.state}`
-  find('.facts').textContent = card.width ? `${card.width} × ${card.height}, ${size(card.bytes)}` : size(card.bytes)
+  find('.size').textContent = card.width ? `${card.width} × ${card.height}, ${size(card.bytes)}` : size(card.bytes)
   find('progress').value = card.percent
   find('progress').setAttribute('aria-label', `Progress of ${card.name}`)
   showThumbnails(article, card)
