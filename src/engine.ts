@@ -127,7 +127,7 @@ class Engine {
     return createRef(this.#refs, job, id, true)
   }
 
-  list(options: ListOptions = {}): Promise<JobPage> {
+  async list(options: ListOptions = {}): Promise<JobPage> {
     return this.#open().store.list(options)
   }
 
@@ -148,7 +148,7 @@ class Engine {
     })
   }
 
-  queues(): Promise<QueueStatus[]> {
+  async queues(): Promise<QueueStatus[]> {
     return this.#open().store.queueStatus()
   }
 
@@ -162,7 +162,7 @@ class Engine {
     await this.#queuesChanged()
   }
 
-  workers(): Promise<WorkerRecord[]> {
+  async workers(): Promise<WorkerRecord[]> {
     return this.#open().store.workers(200)
   }
 

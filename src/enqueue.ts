@@ -50,10 +50,14 @@ const longestText = 500
 
 function text(value: unknown, option: string): string | undefined {
   if (value === undefined) return undefined
-  if (typeof value !== 'string' || value.length === 0 || value.length > longestText || value.includes('\0')) {
+  if (typeof value !== 'string' || value.length === 0 || value.length > longestText || !storable(value)) {
     throw optionError(option, `text of 1 to ${longestText} characters`, value)
   }
   return value
+}
+
+function storable(value: string): boolean {
+  return !value.includes('\0') && value.isWellFormed()
 }
 
 function instant(at: unknown): Date | undefined {

@@ -31,8 +31,8 @@ export async function encode(schema: Schema | undefined, value: unknown, what: S
 
 /** Parses a stored value through the schema, so that the handler gets what the schema's output type says. */
 export async function decode(schema: Schema | undefined, wire: unknown, what: Subject): Promise<unknown> {
-  if (!schema) return wire ?? undefined
-  const validated = schema['~standard'].validate(wire ?? undefined)
+  if (!schema) return wire
+  const validated = schema['~standard'].validate(wire)
   const result = validated instanceof Promise ? await validated : validated
   if (result.issues) throw invalid(what, wire, result.issues)
   return result.value

@@ -83,9 +83,18 @@ export class Directory {
     for (const { slot } of served) if (!this.#lanes.has(slot)) this.#lanes.set(slot, new Lanes(slot))
     for (const lanes of this.#lanes.values()) {
       lanes.serve(served.filter((queue) => queue.slot === lanes.slot && !queue.paused))
-      for (const found of await store.probeLanes(lanes.slot, lanes.gaps())) lanes.heat(found)
+      await this.#findPriorities(lanes)
     }
     this.heatAll()
     onNews()
+  }
+
+  /** A probe finds the first priority of each gap, so the more urgent one may hide another: look until there is no new one. */
+  async #findPriorities(lanes: Lanes): Promise<void> {
+    for (let found = true; found;) {
+      const fresh = await this.#parts.store.probeLanes(lanes.slot, lanes.gaps())
+      for (const lane of fresh) lanes.heat(lane)
+      found = fresh.length > 0
+    }
   }
 }
