@@ -53,6 +53,12 @@ export const planSettings: string = [
   'set jit = off',
 ].join('; ')
 
+/**
+ * Takes part of the restriction back until the end of the transaction, for look-ups of what few rows have: a partial
+ * index may find them, and only the planner can tell whether they are few.
+ */
+export const freePlans = 'set local enable_sort = on; set local enable_bitmapscan = on'
+
 /** A statement that may be repeated: reads, and writes that are fenced or idempotent. */
 export function repeatable(name: string, text: string): Statement {
   return Object.freeze({ name, text, repeatable: true })

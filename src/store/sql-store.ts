@@ -1,6 +1,6 @@
 import { LegworkError } from '../core/errors.ts'
 import { isDisconnect } from './failure.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, freePlans } from './connection.ts'
 import { migrate } from './migrate.ts'
 import { cancel } from './queries/cancel.ts'
 import { claim } from './queries/claim.ts'
@@ -8,7 +8,7 @@ import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, t
 import { appendFeed, readFeed } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
-import { list } from './queries/list.ts'
+import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
 import { whyWaiting } from './queries/why.ts'
@@ -61,7 +61,7 @@ export function createStore(connection: Connection): Store {
     attempts: (id) => attempts(connection, slotOf(id), id),
     readFeed: (id, after, limit) => readFeed(connection, slotOf(id), id, after, limit),
     ended: (ids) => endedBySlot(connection, ids),
-    list: async (options) => list(connection, await slots(), options),
+    list: async (options) => listSafely(connection, await slots(), options),
 
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
@@ -83,6 +83,14 @@ export function createStore(connection: Connection): Store {
     listen: (onHint, onGap) => connection.listen(onHint, onGap),
     close: () => connection.close(),
   }
+}
+
+async function listSafely(connection: Connection, slots: readonly number[], options: ListOptions): Promise<JobPage> {
+  if (!isSelective(options)) return list(connection, slots, options)
+  return connection.transaction(async (tx) => {
+    await tx.script(freePlans)
+    return list(tx, slots, options)
+  })
 }
 
 /** A statement's parameter must stay far below the 256 MB a jsonb may have. */

@@ -34,7 +34,7 @@ export interface JobPage {
 
 /**
  * One page of jobs in the order of their ids, from both tables. Each table gives its own first `limit` rows through
- * its primary key, per slot; only those few are sorted together, however many jobs there are.
+ * its primary key, per slot; only those few are sorted together, however many jobs there are. See `isSelective`.
  */
 export async function list(on: Queryable, slots: readonly number[], options: ListOptions): Promise<JobPage> {
   const limit = options.limit ?? 50
@@ -51,10 +51,20 @@ export async function list(on: Queryable, slots: readonly number[], options: Lis
   )
   if (ids.length === 0) return { jobs: [], next: undefined }
   const text = `select ${jobColumns} from (select id as wanted, slot as in_slot from (${ids.join(' union all ')}) a order by id ${direction} limit ${limit + 1}) w
-    join lateral (select * from legwork.jobs where slot = w.in_slot and id = w.wanted) j on true order by wanted ${direction}`
+    join lateral (select * from legwork.jobs where slot = w.in_slot and id = w.wanted offset 0) j on true order by wanted ${direction}`
   const rows = await on.query({ name: '', text, repeatable: true }, query.params)
   const jobs = rows.slice(0, limit).map(recordOf)
   return { jobs, next: rows.length > limit ? jobs.at(-1)?.id : undefined }
+}
+
+/** Whether a partial index may find the jobs better than walking the table in order does. */
+export function isSelective({ tag, key, state }: JobFilter): boolean {
+  const indexed: readonly State[] = ['scheduled', 'blocked', 'waiting']
+  return (
+    tag !== undefined ||
+    key !== undefined ||
+    (state !== undefined && stateList(state).every((one) => indexed.includes(one)))
+  )
 }
 
 /** The conditions of a filter as SQL over the two tables. */
@@ -105,13 +115,16 @@ class FilterText {
     if (wanted.length === 6) return 'true'
     return wanted
       .map((state) => {
-        if (state === 'running') return '(state = 3 and worker_id is not null)'
+        if (state === 'running') return `(state = 3 and worker_id is not null and id = any(${leased}))`
         if (state === 'ready') return '(state = 3 and worker_id is null)'
         return `state = ${stateCode[state]}`
       })
       .join(' or ')
   }
 }
+
+/** A running job is in a lease: without it every ready row would have to be read. */
+const leased = 'array(select unnest(ids) from legwork.lease)'
 
 function stateList(given: State | readonly State[]): readonly State[] {
   const wanted = typeof given === 'string' ? [given] : given
