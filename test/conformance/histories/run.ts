@@ -46,7 +46,7 @@ export class Run {
     for (const command of commands) {
       run.#model.command++
       const allowed = await run.#do(command)
-      run.#model.observe(await lookAt(bench.database, run.#above), allowed)
+      if (command.do !== 'advance' && command.do !== 'beat' && command.do !== 'pause') await run.#look(allowed)
     }
     await run.#finish()
   }
@@ -380,9 +380,7 @@ export class Run {
     for (let round = 0; ; round++) {
       expect(round, 'rounds until everything has ended').toBeLessThan(60)
       await this.#advance({ do: 'advance', ms: lease * 2 })
-      await this.#step(() => this.#rescue({ do: 'rescue', rescuer: 0 }))
-      await this.#step(() => this.#stage({ do: 'stage', limit: 100 }))
-      await this.#step(() => this.#sweep())
+      await this.#step(() => this.#chores())
       await this.#step(() => this.#claim({ do: 'claim', worker: 0, limit: 50, all: true }))
       const ends = last.held.map((_, job) => ({ job, end: 'completed' as const }))
       await this.#step(() => this.#settle({ do: 'settle', worker: 0, ends }))
@@ -399,9 +397,21 @@ export class Run {
     await this.#bench.store.endWorker(last.worker.id)
   }
 
+  /** What every worker does in the background; no job is moved by two of them. */
+  async #chores(): Promise<Allowed> {
+    const { ids } = await this.#rescue({ do: 'rescue', rescuer: 0 })
+    await this.#stage({ do: 'stage', limit: 100 })
+    await this.#sweep()
+    const staged = [...this.#model.jobs.keys()].filter((id) => this.#model.stateOf(id) === 'scheduled')
+    return { events: ['rescue', 'unblock', 'stage'], ids: [...(ids ?? []), ...staged] }
+  }
+
   async #step(work: () => Promise<Allowed>): Promise<void> {
     this.#model.command++
-    const allowed = await work()
+    await this.#look(await work())
+  }
+
+  async #look(allowed: Allowed): Promise<void> {
     this.#model.observe(await lookAt(this.#bench.database, this.#above), allowed)
   }
 
