@@ -47,8 +47,9 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://localhost')
   requireOwnPage(request)
+  if (!request.url?.startsWith('/')) throw new Refused(400, 'not an address')
+  const url = new URL(`http://localhost${request.url}`)
   for (const [path, methods] of table) {
     const match = path.exec(url.pathname)
     if (!match) continue
@@ -130,7 +131,9 @@ function fail(request: IncomingMessage, response: ServerResponse, error: unknown
   if (response.headersSent) return void response.destroy()
   request.resume() // so that a client that is still sending gets to read the answer
   const status = error instanceof Refused ? error.status : isMissing(error) ? 404 : 500
-  json(response, status, { error: error instanceof Error ? error.message : 'unknown' }, { connection: 'close' })
+  if (status === 500) console.error(error)
+  const message = status !== 500 && error instanceof Error ? error.message : 'something went wrong'
+  json(response, status, { error: message }, { connection: 'close' })
 }
 
 function isMissing(error: unknown): boolean {
