@@ -72,11 +72,14 @@ function runOf(task: Task, peer: Peer): Run {
     sizes,
     query,
     open: () => peer.open(place, sizes),
-    async rest() {
+    async calm() {
       if (peer.store !== 'postgres') return
-      await query('vacuum (analyze)')
-      // Only superusers may; without it the first checkpoint comes when it comes.
+      await query('vacuum')
+      // Only superusers may; without it the next checkpoint comes when it comes.
       await query('checkpoint').catch(() => undefined)
+    },
+    async analyze() {
+      if (peer.store === 'postgres') await query('analyze')
     },
     spawnWorker: () => spawnWorker(task),
     meter: () => startMeter(watched),

@@ -16,12 +16,14 @@ export async function addAll(session: Session, all: readonly Job[]): Promise<voi
 
 /** Loads jobs in a session of its own. */
 export async function load(run: Run, all: readonly Job[]): Promise<void> {
+  await run.calm()
   const session = await run.open()
   try {
     await addAll(session, all)
   } finally {
     await session.close()
   }
+  await run.analyze()
 }
 
 /** Runs a few thousand jobs, so that what is measured next is compiled code. */

@@ -22,8 +22,10 @@ export interface Run {
   readonly place: Place
   readonly sizes: Sizes
   open(): Promise<Session>
-  /** Vacuums, analyzes and checkpoints, so that what was loaded does not tilt what is measured. */
-  rest(): Promise<void>
+  /** Vacuums and checkpoints before a load, so that neither comes in the middle of what is measured. */
+  calm(): Promise<void>
+  /** Gives the planner its statistics after a load: a peer must not suffer from a table it could not know. */
+  analyze(): Promise<void>
   /** Starts another process with a worker of the same peer. */
   spawnWorker(): Promise<RemoteWorker>
   meter(): Promise<Meter>

@@ -25,7 +25,7 @@ async function open(connectionString: string, concurrentJobs: number): Promise<S
   pgPool.on('connect', (client) => client.on('error', () => undefined))
   const utils = await makeWorkerUtils({ pgPool, logger })
   await utils.migrate()
-  let runner: Awaited<ReturnType<typeof run>> | undefined
+  let runner: { stop(): Promise<void> } | undefined
   return {
     add: (one) => utils.addJob('noop', inputOf(one), specOf(one)),
     addMany: (jobs) =>

@@ -145,8 +145,8 @@ async function laneOf(raw: Raw): Promise<{ queueId: number; priority: number }> 
 async function settle(raw: Raw, { number, ids, claims }: Batch, ears: Ears): Promise<void> {
   const completed = { state: 'completed', output: null, error: null, reason: null, keyed: false } as const
   const endings = ids.map((id, place) => ({ id, claim: claims[place] ?? 0, ...completed }))
-  const { rows } = await send(raw, (on) => finish(on, { slot: 0, workerId: 1, emptyBatches: [number] }, endings))
-  ears.settled(rows.length)
+  await send(raw, (on) => finish(on, { slot: 0, workerId: 1, emptyBatches: [number] }, endings))
+  ears.settled(ids.length)
 }
 
 function rowOf(job: Job): NewJob {

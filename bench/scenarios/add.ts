@@ -23,7 +23,7 @@ export const add: Scenario = {
         const found: Record<string, number> = {}
         for (const count of callers) {
           await addFor(session, count, 0.3)
-          await run.rest()
+          await run.calm()
           found[`add/${count}`] = await addFor(session, count, Math.min(longest, run.sizes.seconds))
         }
         return found

@@ -12,7 +12,7 @@ export const bulk: Scenario = {
       try {
         const all = jobs(run.sizes.jobs)
         await addAll(session, all.slice(0, 3_000))
-        await run.rest()
+        await run.calm()
         const began = now()
         await addAll(session, all)
         return { bulk: all.length / ((now() - began) / 1000) }

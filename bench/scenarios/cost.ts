@@ -32,8 +32,9 @@ export const cost: Scenario = {
     async cost(run) {
       await warmUp(run)
       const count = run.sizes.jobs
+      await run.calm()
       const bulk = await costOf(run, 'bulk', count, async (session) => addAll(session, jobs(count)))
-      await run.rest()
+      await run.analyze()
       const drain = await costOf(run, 'drain', count, async (session) => {
         const progress = new Progress()
         await session.work(progress)

@@ -10,7 +10,6 @@ export const drain: Scenario = {
     async drain(run) {
       await warmUp(run)
       await load(run, jobs(run.sizes.jobs))
-      await run.rest()
       return { drain: await drainRate(run, run.sizes.jobs) }
     },
   },
