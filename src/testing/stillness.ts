@@ -16,13 +16,24 @@ export class Stillness {
   readonly #engine: Legwork & EngineHooks
   readonly #patience: number
   #disturbed = 0
+  #events = 0
   #idle: Promise<true> | undefined
 
   /** @param patience real milliseconds */
   constructor(engine: Legwork & EngineHooks, patience: number) {
     this.#engine = engine
     this.#patience = patience
-    for (const event of activity) engine.on(event, () => this.disturb())
+    for (const event of activity) {
+      engine.on(event, () => {
+        this.#events++
+        this.disturb()
+      })
+    }
+  }
+
+  /** How much has happened so far; only for comparison. */
+  get events(): number {
+    return this.#events
   }
 
   /** Something has happened that handlers may answer to. */

@@ -33,7 +33,7 @@ export interface TestEngine {
   readonly clock: VirtualClock
   /** Lets time pass, running what becomes due on the way. */
   advance(duration: Duration): Promise<void>
-  /** Resolves when every job that is ready has run; time stands still. */
+  /** Resolves when every job that is ready has run, whichever engine of this database ran it; time stands still. */
   drain(): Promise<void>
   /** The process dies: nothing more is claimed, written or told, running handlers have nobody to report to. */
   crash(): Promise<void>
@@ -87,19 +87,38 @@ async function openWorld({ database, start = new Date() }: TestEngineOptions): P
     await own?.close()
   }
   const engines = new Set<Member>()
-  const all = async (rest: (each: Stillness) => Promise<void>): Promise<void> =>
-    void (await Promise.all([...engines].map(({ stillness }) => rest(stillness))))
   const clock = new VirtualClock({
     start,
     setTime: (now) => {
       for (const { stillness } of engines) stillness.disturb()
       return setVirtualTime(connection, now)
     },
-    settle: () => all((each) => each.settled()),
-    idle: () => all((each) => each.idle()),
+    settle: () => settle(engines),
+    idle: () => idle(engines),
   })
   await prepare(connection, start)
   return { database: used, clock, engines, release }
+}
+
+/** One engine knows what it has started. Several tell one another through the database, which has to be looked at. */
+async function settle(engines: ReadonlySet<Member>): Promise<void> {
+  if (engines.size > 1) return idle(engines)
+  for (const { stillness } of engines) await stillness.settled()
+}
+
+/** What one engine did last may have left work for another: goes round until nothing has happened. */
+async function idle(engines: ReadonlySet<Member>): Promise<void> {
+  const events = (): number => [...engines].reduce((sum, { stillness }) => sum + stillness.events, 0)
+  for (let before = -1; before !== events();) {
+    before = events()
+    for (const { stillness } of engines) await stillness.idle()
+  }
+}
+
+/** Unlike `idle`, waits for handlers as long as they take. */
+async function drain(engines: ReadonlySet<Member>): Promise<void> {
+  for (const { engine } of engines) await engine.idle()
+  await idle(engines)
 }
 
 async function prepare(connection: Connection, start: Date): Promise<void> {
@@ -117,7 +136,7 @@ async function join(world: World, options: TestEngineOptions): Promise<TestEngin
     engine,
     clock: world.clock,
     advance: (duration) => world.clock.advance(duration),
-    drain: () => engine.idle(),
+    drain: () => drain(world.engines),
     crash: async () => {
       world.engines.delete(member)
       await engine.abandon()
