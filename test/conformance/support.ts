@@ -15,14 +15,14 @@ export interface StoreBench {
   readonly store: Store
   readonly database: TestDatabase
   /** Moves the database's clock. */
-  advance(ms: number): Promise<void>
+  readonly advance: (ms: number) => Promise<void>
   /** Adds plain jobs; the rest of each is given. */
-  enqueue(...jobs: readonly Partial<NewJob>[]): Promise<string[]>
+  readonly enqueue: (...jobs: readonly Partial<NewJob>[]) => Promise<string[]>
   /** A registered worker with a memory for its batches. */
-  worker(): Promise<StoreWorker>
+  readonly worker: () => Promise<StoreWorker>
   /** Job id to state, of all jobs. */
-  states(): Promise<Record<string, string>>
-  stateOf(id: string): Promise<string | undefined>
+  readonly states: () => Promise<Record<string, string>>
+  readonly stateOf: (id: string) => Promise<string | undefined>
 }
 
 /** How a database is named for `openStore`. */
@@ -158,7 +158,7 @@ export class StoreWorker {
   }: ClaimChoice = {}): Promise<Claimed> {
     const known = new Map((await this.#store.queues()).map((queue) => [queue.name, queue]))
     const ids = queues.flatMap((name) => known.get(name)?.id ?? [])
-    const lanes = await Promise.all(ids.map((queueId) => given ?? priorities(this.#store, queueId)))
+    const lanes = await Promise.all(ids.map(async (queueId) => given ?? priorities(this.#store, queueId)))
     const wanted = lanes.flatMap((found, place) =>
       found.map((priority) => ({ queueId: ids[place]!, priority, floor, max: limit })),
     )

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { test } from 'vitest'
+import { expect, test } from 'vitest'
 import { emptied, storeBenches } from '../support.ts'
 import { history } from './command.ts'
 import { prepareLooks } from './model.ts'
@@ -24,6 +24,6 @@ test(
       await Run.play(bench, commands)
       dirty = false
     })
-    await fc.assert(property, { numRuns: runs })
+    await expect(fc.assert(property, { numRuns: runs })).resolves.toBeUndefined()
   },
 )

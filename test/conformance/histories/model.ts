@@ -1,6 +1,5 @@
 import { expect } from 'vitest'
-import type { Transition } from '../../../src/core/states.ts'
-import { allows, isFinal, type State, transitions } from '../../../src/core/states.ts'
+import { allows, isFinal, type State, type Transition, transitions } from '../../../src/core/states.ts'
 import type { TestDatabase } from '../../support/database.ts'
 import type { Draft } from './command.ts'
 

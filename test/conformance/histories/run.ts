@@ -1,13 +1,14 @@
 import { expect } from 'vitest'
 import { isFinal } from '../../../src/core/states.ts'
 import type { ClaimedJob } from '../../../src/store/queries/claim.ts'
-import type { Ending, Return } from '../../../src/store/queries/settle.ts'
-import { endingOf, newJob, type StoreBench, StoreWorker } from '../support.ts'
+import { newJob, type StoreBench, StoreWorker } from '../support.ts'
+import { blame, cancelsAsked, checkClaim, checkCounters, checkLeases, toEnding, toReturn } from './checks.ts'
 import type { Command, End } from './command.ts'
 import { type Allowed, lookAt, Model } from './model.ts'
 
 const crashLimit = 3
 const lease = 10_000
+const rules = { lease, limits: {}, defaultLimit: crashLimit } as const
 const queues = ['q', 'r'] as const
 const names = ['a', 'b'] as const
 
@@ -63,42 +64,26 @@ export class Run {
     return { worker: await StoreWorker.register(this.#bench.store), held: [], unheard: [], beatAt: this.#now }
   }
 
-  /* oxlint-disable-next-line complexity -- one line a command */
+  readonly #actions: { readonly [K in Command['do']]: (command: Do<K>) => Promise<Allowed> } = {
+    enqueue: (command) => this.#enqueue(command),
+    claim: (command) => this.#claim(command),
+    settle: (command) => this.#settle(command),
+    'settle again': (command) => this.#settleAgain(command),
+    beat: (command) => this.#beat(command),
+    'return strays': (command) => this.#returnStrays(command),
+    crash: (command) => this.#crash(command),
+    leave: (command) => this.#leave(command),
+    rescue: (command) => this.#rescue(command),
+    cancel: (command) => this.#cancel(command),
+    redrive: (command) => this.#redrive(command),
+    stage: (command) => this.#stage(command),
+    advance: (command) => this.#advance(command),
+    sweep: () => this.#sweep(),
+    pause: (command) => this.#pause(command),
+  }
+
   #do(command: Command): Promise<Allowed> {
-    switch (command.do) {
-      case 'enqueue':
-        return this.#enqueue(command)
-      case 'claim':
-        return this.#claim(command)
-      case 'claim unheard':
-        return this.#claimUnheard(command)
-      case 'settle':
-        return this.#settle(command)
-      case 'settle again':
-        return this.#settleAgain(command)
-      case 'beat':
-        return this.#beat(command)
-      case 'return strays':
-        return this.#returnStrays(command)
-      case 'crash':
-        return this.#crash(command)
-      case 'leave':
-        return this.#leave(command)
-      case 'rescue':
-        return this.#rescue(command)
-      case 'cancel':
-        return this.#cancel(command)
-      case 'redrive':
-        return this.#redrive(command)
-      case 'stage':
-        return this.#stage(command)
-      case 'advance':
-        return this.#advance(command)
-      case 'sweep':
-        return this.#sweep()
-      case 'pause':
-        return this.#pause(command)
-    }
+    return (this.#actions[command.do] as (command: Command) => Promise<Allowed>)(command)
   }
 
   async #enqueue({ jobs }: Do<'enqueue'>): Promise<Allowed> {
@@ -114,17 +99,11 @@ export class Run {
     return { events: [] }
   }
 
-  async #claim({ worker, limit, all }: Do<'claim'>): Promise<Allowed> {
+  async #claim({ worker, limit, all, heard }: Do<'claim'>): Promise<Allowed> {
     const process = this.#processes[worker]!
     const jobs = await this.#claimFor(process, limit, all ? names : ['a'])
-    process.held.push(...jobs)
-    return { events: ['claim', 'block'] }
-  }
-
-  async #claimUnheard({ worker, limit }: Do<'claim unheard'>): Promise<Allowed> {
-    const process = this.#processes[worker]!
-    const jobs = await this.#claimFor(process, limit, names)
-    process.unheard.push({ batch: process.worker.lastBatch, ids: jobs.map((job) => job.id) })
+    if (heard) process.held.push(...jobs)
+    else process.unheard.push({ batch: process.worker.lastBatch, ids: jobs.map((job) => job.id) })
     return { events: ['claim', 'block'] }
   }
 
@@ -134,36 +113,9 @@ export class Run {
     const waiting = [...model.jobs.values()].filter(
       (job) => model.stateOf(job.id) === 'ready' && open.includes(job.draft.queue) && known.includes(job.draft.name),
     )
-    const { jobs, parked } = await process.worker.claimFully({ limit, queues: open, names: known, priorities: [0, 5] })
-    for (const job of jobs) model.known(job.id).attempt++
-    expect(jobs.length + parked, 'a claim takes what it may').toBe(Math.min(limit, waiting.length))
-    for (const job of jobs) expect(waiting.map((other) => other.id)).toContain(job.id)
-    if (parked === 0)
-      this.#checkOrder(
-        jobs,
-        waiting.map((job) => job.id),
-      )
-    for (const job of jobs)
-      expect({ attempt: job.attempt, crashes: job.crashes }).toEqual({
-        attempt: model.known(job.id).attempt,
-        crashes: model.known(job.id).crashes,
-      })
-    return jobs
-  }
-
-  /** No job that was left behind was ready before one of its lane that was taken. */
-  #checkOrder(taken: readonly ClaimedJob[], waiting: readonly string[]): void {
-    const left = waiting.filter((id) => !taken.some((job) => job.id === id)).map((id) => this.#model.known(id))
-    for (const job of taken.map(({ id }) => this.#model.known(id))) {
-      const overtaken = left.filter(
-        (other) =>
-          other.draft.queue === job.draft.queue && other.draft.priority === job.draft.priority && other.rank < job.rank,
-      )
-      expect(
-        overtaken.map((other) => other.id),
-        `overtaken by ${job.id}`,
-      ).toEqual([])
-    }
+    const claimed = await process.worker.claimFully({ limit, queues: open, names: known, priorities: [0, 5] })
+    checkClaim(model, claimed, waiting, limit)
+    return [...claimed.jobs]
   }
 
   async #settle({ worker, ends }: Do<'settle'>): Promise<Allowed> {
@@ -268,35 +220,17 @@ export class Run {
       (process) => process !== own && this.#now - process.beatAt > lease,
     )
     const ids = [...dead, ...this.#left].flatMap((process) => this.#jobsOf(process))
-    const cancelled = await this.#cancelsAsked(ids)
-    const expected = this.#blame(dead, cancelled)
-    const rescued = await this.#bench.store.rescue({
-      rescuer: own.worker.id,
-      lease,
-      limits: {},
-      defaultLimit: crashLimit,
-    })
-    expect(rescued.workers.toSorted()).toEqual(dead.map((process) => process.worker.id).toSorted())
-    expect(new Set(rescued.poisoned), 'poisoned').toEqual(expected)
+    const cancelled = await cancelsAsked(this.#bench, ids)
+    const blamed = dead.flatMap((process) => blame(this.#jobsOf(process).map((id) => this.#model.known(id))))
+    const poisoned = blamed.filter((job) => job.crashes >= crashLimit && !cancelled.has(job.id)).map((job) => job.id)
+    const rescued = await this.#bench.store.rescue({ rescuer: own.worker.id, ...rules })
+    expect(new Set(rescued.workers)).toEqual(new Set(dead.map((process) => process.worker.id)))
+    expect(new Set(rescued.poisoned), 'poisoned').toEqual(new Set(poisoned))
     expect(new Set(rescued.cancelled), 'cancelled').toEqual(cancelled)
     expect(rescued.returned).toBe(ids.length - rescued.poisoned.length - rescued.cancelled.length)
     for (const id of ids) this.#model.known(id).attempt--
     await this.#bury(dead)
     return { events: ['rescue', 'unblock'], ids }
-  }
-
-  /** Counts the crashes: of suspects alone when there are any. Returns who has had enough of them. */
-  #blame(dead: readonly Process[], cancelled: ReadonlySet<string>): Set<string> {
-    const poisoned = new Set<string>()
-    for (const process of dead) {
-      const jobs = this.#jobsOf(process).map((id) => this.#model.known(id))
-      const suspects = jobs.filter((job) => job.crashes > 0)
-      for (const job of suspects.length > 0 ? suspects : jobs) {
-        job.crashes++
-        if (job.crashes >= crashLimit && !cancelled.has(job.id)) poisoned.add(job.id)
-      }
-    }
-    return poisoned
   }
 
   #jobsOf(process: Process): string[] {
@@ -305,14 +239,6 @@ export class Run {
       ...process.unheard.flatMap((claim) => claim.ids),
     ]
     return claims.filter((id) => this.#model.stateOf(id) === 'running')
-  }
-
-  async #cancelsAsked(ids: readonly string[]): Promise<Set<string>> {
-    const rows = await this.#bench.database.query<{ id: string }>(
-      'select id from legwork.job where slot = 0 and id = any($1::bigint[]) and cancel_at is not null',
-      [ids],
-    )
-    return new Set(rows.map((row) => row.id))
   }
 
   async #bury(dead: readonly Process[]): Promise<void> {
@@ -371,8 +297,8 @@ export class Run {
 
   /** Every process dies, a new one comes: nothing may be stuck, and the counters must agree with the rows. */
   async #finish(): Promise<void> {
-    await this.#checkLeases()
-    await this.#checkCounters()
+    await checkLeases(this.#bench)
+    await checkCounters(this.#bench)
     for (const queue of queues) await this.#pause({ do: 'pause', queue, paused: false })
     this.#silent.push(...this.#processes.splice(0))
     const last = await this.#process()
@@ -381,12 +307,12 @@ export class Run {
       expect(round, 'rounds until everything has ended').toBeLessThan(60)
       await this.#advance({ do: 'advance', ms: lease * 2 })
       await this.#step(() => this.#chores())
-      await this.#step(() => this.#claim({ do: 'claim', worker: 0, limit: 50, all: true }))
+      await this.#step(() => this.#claim({ do: 'claim', worker: 0, limit: 50, all: true, heard: true }))
       const ends = last.held.map((_, job) => ({ job, end: 'completed' as const }))
       await this.#step(() => this.#settle({ do: 'settle', worker: 0, ends }))
       if ([...this.#model.seen.values()].every((job) => isFinal(job.state))) break
     }
-    await this.#checkCounters()
+    await checkCounters(this.#bench)
     expect(await this.#bench.database.query('select * from legwork.key_holder')).toEqual([])
     expect(
       await this.#bench.database.query(
@@ -414,35 +340,4 @@ export class Run {
   async #look(allowed: Allowed): Promise<void> {
     this.#model.observe(await lookAt(this.#bench.database, this.#above), allowed)
   }
-
-  /** A running job without a lease row could never be rescued. */
-  async #checkLeases(): Promise<void> {
-    const stuck = await this.#bench.database.query(
-      `select j.id from legwork.job j where j.worker_id is not null
-          and not exists (select from legwork.lease l where l.worker_id = j.worker_id and j.id = any(l.ids))`,
-    )
-    expect(stuck, 'running jobs that no lease names').toEqual([])
-  }
-
-  async #checkCounters(): Promise<void> {
-    const rows = await this.#bench.database.query<{ queue: string; state: string; n: number }>(
-      'select queue, state, count(*)::int as n from legwork.jobs group by 1, 2',
-    )
-    for (const { name, counts } of await this.#bench.store.queueStatus()) {
-      const real = Object.fromEntries(rows.filter((row) => row.queue === name).map((row) => [row.state, row.n]))
-      expect(Object.fromEntries(Object.entries(counts).filter(([, n]) => n !== 0)), `counters of ${name}`).toEqual(real)
-    }
-  }
-}
-
-function toEnding(job: ClaimedJob, end: End): Ending[] {
-  return end === 'completed' || end === 'dead' || end === 'cancelled' ? [endingOf(job, end)] : []
-}
-
-function toReturn({ id, claim }: ClaimedJob, end: End): Return[] {
-  const rest = { id, claim, error: null }
-  if (end === 'retry') return [{ ...rest, outcome: 'retry', delay: 0 }]
-  if (end === 'retry later') return [{ ...rest, outcome: 'retry', delay: 3_000 }]
-  if (end === 'snooze') return [{ ...rest, outcome: 'snooze', delay: 2_000 }]
-  return end === 'released' ? [{ ...rest, outcome: 'released', delay: 0 }] : []
 }

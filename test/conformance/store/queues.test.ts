@@ -100,7 +100,7 @@ test('redrive takes dead, cancelled and scheduled jobs, and leaves the rest out 
   await claimer.end(jobs.slice(0, 1), 'dead')
   await claimer.end(jobs.slice(1, 2))
   const redriven = await store.redrive([dead!, done!, running!, cancelled!, later!, ready!, '424242'])
-  expect(redriven.ids.toSorted()).toEqual([dead, cancelled, later].toSorted())
+  expect(new Set(redriven.ids)).toEqual(new Set([dead, cancelled, later]))
   expect(await store.find(dead!)).toMatchObject({
     state: 'ready',
     attempt: 0,
@@ -109,7 +109,7 @@ test('redrive takes dead, cancelled and scheduled jobs, and leaves the rest out 
     error: undefined,
   })
   const again = await claimer.claim()
-  expect(again.map((job) => job.id).toSorted()).toEqual([dead, cancelled, later].toSorted())
+  expect(new Set(again.map((job) => job.id))).toEqual(new Set([dead, cancelled, later]))
   expect(await claimer.end(jobs.slice(0, 1))).toEqual([])
   expect(await claimer.end(again)).toHaveLength(3)
 })
