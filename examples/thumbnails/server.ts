@@ -129,11 +129,11 @@ function json(response: ServerResponse, status: number, body: unknown, headers: 
 
 function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy()
-  request.resume() // so that a client that is still sending gets to read the answer
+  request.resume() // a client that is still sending reads the answer only after it has sent everything
   const status = error instanceof Refused ? error.status : isMissing(error) ? 404 : 500
   if (status === 500) console.error(error)
   const message = status !== 500 && error instanceof Error ? error.message : 'something went wrong'
-  json(response, status, { error: message }, { connection: 'close' })
+  json(response, status, { error: message })
 }
 
 function isMissing(error: unknown): boolean {

@@ -6,7 +6,7 @@ export function summary(outcomes: readonly Outcome[], retries: number, ms: numbe
   const done = outcomes.filter((outcome) => outcome.kind === 'done')
   const number = (kind: Outcome['kind']) => outcomes.filter((outcome) => outcome.kind === kind).length
   const parts = [
-    `${count(done.length, 'photo')} done`,
+    done.length === 0 && number('already done') > 0 ? 'nothing new' : `${count(done.length, 'photo')} done`,
     ...(['already done', 'failed', 'refused'] as const).filter(number).map((kind) => `${number(kind)} ${kind}`),
     ...(retries > 0 ? [count(retries, 'retry', 'retries')] : []),
   ]

@@ -39,7 +39,7 @@ test('makes the thumbnails of the samples once, with one retry', { timeout: pati
   const before = await times()
   const second = await run('--once')
   expect(second.code, second.output).toBe(0)
-  expect(second.output).toMatch(/0 photos done, 6 already done in /)
+  expect(second.output).toMatch(/nothing new, 6 already done in /)
   expect(await times()).toEqual(before)
 })
 
