@@ -39,5 +39,6 @@ export function effective(
 function storedRetry(retry: NonNullable<Overrides['retry']>): Partial<RetryPolicy> {
   const full = retryPolicy(retry)
   const given = typeof retry === 'object' ? Object.keys(retry) : ['attempts']
+  if (given.includes('backoff')) given.push('jitter') // its default depends on the back-off
   return Object.fromEntries(Object.entries(full).filter(([key]) => given.includes(key)))
 }
