@@ -38,7 +38,7 @@ beforeAll(() => writeProject(samples))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('the README begins with a program', () => {
-  const [first] = samples.filter(({ page }) => page === 'README')
+  const first = samples.find(({ page }) => page === 'README')
   expect(first?.language).toBe('ts')
   expect(first?.text.split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(10)
 })

@@ -13,7 +13,7 @@ const samples = JSON.parse(await readFile(join(folder, 'samples.json'), 'utf8'))
 const seed = join(folder, 'seed')
 await (await PGlite.create(seed)).close()
 process.env['LEGWORK_DOCS_DATABASE'] = await copyOf('given')
-const { lw, pglite } = (await import('./given.ts')) as typeof import('./given.ts')
+const { lw, pglite } = await import('./given.ts')
 
 for (const { page, file, language, text, run } of samples) {
   if (!run) continue
@@ -22,8 +22,7 @@ for (const { page, file, language, text, run } of samples) {
     if (language === 'sql') await pglite.exec(text)
     else await runModule(page, file, text)
   } catch (error) {
-    console.error(`Sample ${page}/${file} failed.\n\n${text}`)
-    throw error
+    throw new Error(`Sample ${page}/${file} failed:\n\n${text}\n`, { cause: error })
   }
 }
 await lw.close()
