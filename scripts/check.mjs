@@ -18,7 +18,8 @@ const steps = {
 }
 
 async function check(names) {
-  await setup()
+  // Types, lint and examples read the package as it is built.
+  await setup({ build: true })
   const unknown = names.filter((name) => !Object.hasOwn(steps, name))
   if (unknown.length > 0)
     throw new Error(`Unknown step ${unknown.join(', ')}. Steps: ${Object.keys(steps).join(', ')}.`)

@@ -44,7 +44,7 @@ async function openPostgres(url: string): Promise<Database> {
   pool.on('error', () => undefined) // a connection that broke while idle is replaced
   return {
     name: 'PostgreSQL of DATABASE_URL',
-    option: url,
+    option: { url, patience: 8_000 },
     query: (text, params) => pool.query(text, params),
     transaction: (work) => inTransaction(pool, work),
     close: () => pool.end(),
