@@ -123,7 +123,8 @@ class Engine {
   }
 
   ref<Result>(id: string, job?: AnyJob): JobRef<Result> {
-    if (!/^\d{1,19}$/.test(id)) throw optionError('id', 'the id of a job, digits as text', id)
+    if (!/^\d{1,19}$/.test(id) || BigInt(id) >= 2n ** 63n)
+      throw optionError('id', 'the id of a job, digits as text', id)
     return createRef(this.#refs, job, id, true)
   }
 
@@ -173,6 +174,8 @@ class Engine {
   async work(options: WorkOptions = {}): Promise<void> {
     const { store, clock, definitions } = this.#open()
     if (this.#worker) return
+    const given = options.stopOnSignal ?? '25s'
+    const stop = given !== false && milliseconds(given, 'stopOnSignal')
     const events = this.#events
     const worker = new Worker({
       store,
@@ -189,14 +192,13 @@ class Engine {
       (hint) => {
         if (hint.woken?.length) worker.wake(hint.woken)
         if (hint.enqueued?.length) worker.wakeNamed(hint.enqueued)
-        if (hint.cancel?.length) worker.cancel(hint.cancel, 'cancelled by request')
+        if (hint.cancel?.length) worker.lookAfter(hint.cancel)
         if (hint.queues) void worker.discover()
         if (hint.due !== undefined) worker.expect(hint.due)
       },
       () => void worker.discover(),
     )
     await worker.start()
-    const stop = options.stopOnSignal ?? '25s'
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))
   }
 

@@ -1,7 +1,7 @@
 import type { LegworkOptions, WorkOptions } from './api.ts'
 import { jsonSchemaOf } from './core/codec.ts'
 import type { AnyJob } from './core/definition.ts'
-import { milliseconds } from './core/duration.ts'
+import { type Duration, milliseconds } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { Store } from './store/store.ts'
@@ -22,13 +22,19 @@ export function workerOptions(
   return {
     concurrency,
     queues: queueLimits(options.queues, concurrency),
-    lease: milliseconds(options.lease ?? '10s', 'lease'),
-    poll: milliseconds(options.poll ?? '1s', 'poll'),
+    lease: positive(options.lease ?? '10s', 'lease'),
+    poll: positive(options.poll ?? '1s', 'poll'),
     grace: milliseconds(options.grace ?? '1s', 'grace'),
     retention: retention,
     middleware: middleware,
     version,
   }
+}
+
+function positive(duration: Duration, option: string): number {
+  const ms = milliseconds(duration, option)
+  if (ms === 0) throw optionError(option, 'longer than nothing', duration)
+  return ms
 }
 
 /** The definitions by name. @throws LW_OPTION_INVALID, LW_JOB_NAME_TAKEN */

@@ -77,6 +77,15 @@ export class Heartbeat {
     }
   }
 
+  /** Somebody asked to cancel these jobs: asks the database for those that run here, and why. */
+  async lookAfter(ids: readonly string[]): Promise<void> {
+    try {
+      await this.#lookAt(ids.flatMap((id) => this.#parts.holdings.get(id) ?? []))
+    } catch (error) {
+      this.#parts.events.emit('error', { during: 'looking after cancelled jobs', error }) // the next beat looks again
+    }
+  }
+
   async #beat(): Promise<void> {
     const { store, clock, events, holdings, lease, isStopping } = this.#parts
     try {
@@ -101,16 +110,16 @@ export class Heartbeat {
   }
 
   async #lookAfterJobs(): Promise<void> {
-    const { store, holdings } = this.#parts
+    const { holdings } = this.#parts
     const old = holdings.all().filter((held) => this.#seen.has(held) && !held.lost)
     this.#seen = new Set(holdings.all())
-    for (const slot of new Set(old.map((held) => held.job.slot))) {
-      const own = old.filter((held) => held.job.slot === slot)
-      const looks = await store.lookAfter(
-        slot,
-        this.#id,
-        own.map(({ job }) => ({ id: job.id, claim: job.claim })),
-      )
+    await this.#lookAt(old)
+  }
+
+  async #lookAt(jobs: readonly Held[]): Promise<void> {
+    for (const slot of new Set(jobs.map((held) => held.job.slot))) {
+      const own = jobs.filter((held) => held.job.slot === slot).map(({ job }) => ({ id: job.id, claim: job.claim }))
+      const looks = await this.#parts.store.lookAfter(slot, this.#id, own)
       for (const look of looks) this.#heed(look)
     }
   }
@@ -140,7 +149,7 @@ export class Heartbeat {
 }
 
 /** Tells a running job that its cancel was asked for. */
-export function cancelHeld(held: Held, reason: string): void {
+function cancelHeld(held: Held, reason: string): void {
   held.stop.abort(
     new LegworkError('LW_JOB_CANCELLED', `Job ${held.job.id} (${held.job.name}) was cancelled: ${reason}.`, {
       details: { reason },

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Directory } from './directory.ts'
 import type { Middleware } from './executor.ts'
-import { cancelHeld, Heartbeat } from './heartbeat.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { Maintenance } from './maintenance.ts'
 import { processToken } from './process.ts'
 import { Runner } from './runner.ts'
@@ -114,11 +114,8 @@ export class Worker {
   }
 
   /** Somebody asked to cancel these jobs; those that run here are told. */
-  cancel(ids: readonly string[], reason: string): void {
-    for (const id of ids) {
-      const held = this.#holdings.get(id)
-      if (held) cancelHeld(held, reason)
-    }
+  lookAfter(ids: readonly string[]): void {
+    void this.#heartbeat.lookAfter(ids)
   }
 
   /** Reads which queues there are, then looks everywhere for work. */
