@@ -15,7 +15,7 @@ export interface Receipt {
 export async function receive(request: IncomingMessage, name: string): Promise<Receipt> {
   if (Number(request.headers['content-length'] ?? 0) > mostBytes)
     throw new Refused(413, `larger than ${mostBytes / 1024 / 1024} MB`)
-  if (!request.headers['content-type']?.startsWith('image/')) throw new Refused(415, 'the content type must be image/…')
+  if (!request.headers['content-type']?.startsWith('image/')) throw new Refused(415, 'not an image by its content type')
   const { id, bytes } = await app.blobs.receive(request.iterator({ destroyOnReturn: false }))
 
   const known = await before(id)

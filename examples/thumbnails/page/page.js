@@ -37,8 +37,8 @@ function connect() {
 }
 
 function connected(yes) {
-  clearInterval(polling)
-  if (!yes) polling = setInterval(poll, 2000)
+  if (yes) polling = clearInterval(polling)
+  else polling ??= setInterval(poll, 2000)
   byId('connection').hidden = yes
   byId('connection').textContent = yes ? '' : 'The live connection is down. Trying again…'
 }
@@ -64,7 +64,7 @@ function show(card) {
   const find = (selector) => article.querySelector(selector)
   article.className = card.state
   find('h3').textContent = card.name
-  find('.frame span').textContent = glyphs[card.state]
+  find('.frame span').textContent = card.files.length > 0 ? '' : glyphs[card.state]
   find('.state').textContent = `${glyphs[card.state]} ${card.state}`
   find('.size').textContent = card.width ? `${card.width} × ${card.height}, ${size(card.bytes)}` : size(card.bytes)
   find('progress').value = card.percent
@@ -112,16 +112,17 @@ function jobRows(job) {
   )
   const again = job.attempt > 1 || job.state === 'scheduled'
   if (!again && !job.error) return [row]
-  const attempt = `Attempt ${job.attempt} of ${job.attempts}`
-  const cell = element(
-    'td',
-    job.error ? `${attempt}, ${job.state === 'dead' ? '' : 'last '}error: ${job.error}` : attempt,
-  )
+  const cell = element('td', trouble(job))
   cell.className = 'error'
   cell.colSpan = 3
   const second = document.createElement('tr')
   second.append(cell)
   return [row, second]
+}
+
+function trouble({ attempt, attempts, error, state }) {
+  if (state === 'dead') return `Put aside after attempt ${attempt}: ${error}`
+  return `Attempt ${attempt} of ${attempts}${error ? `, last error: ${error}` : ''}`
 }
 
 function showTotal() {
@@ -190,7 +191,8 @@ byId('upload').addEventListener('submit', (event) => {
 })
 
 async function uploadAll(files) {
-  for (const file of files) tell(await upload(file))
+  byId('receipts').replaceChildren()
+  for (const file of files) byId('receipts').append(element('li', await upload(file)))
   byId('upload').reset()
 }
 
