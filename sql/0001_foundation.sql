@@ -61,8 +61,10 @@ create table legwork.job (
   progress      jsonb,
   primary key (slot, id)
 ) with (
-  -- room for the claimed version of each row on its own page
-  fillfactor = 60,
+  -- Room for the claimed version of every row on its own page: at 60, measured, only 63 % of the claims were HOT, since
+  -- a page is claimed as a whole before anything on it can be pruned; at 45 all were, with half the claim's WAL, and the
+  -- table no larger.
+  fillfactor = 45,
   -- the table turns over completely all the time: vacuum by count, not by share, and without naps
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
   autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000

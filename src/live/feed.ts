@@ -128,7 +128,7 @@ class News {
       this.#wake?.()
     }
     this.#stop = hub.subscribe((hint) => {
-      if (hint.changed?.includes(id) || hint.ended?.includes(id)) note()
+      if (hint.many || hint.changed?.includes(id) || hint.ended?.includes(id)) note()
     }, note)
   }
 

@@ -13,14 +13,19 @@ export interface Hint {
   readonly changed?: readonly string[]
   /** Running jobs whose cancel was asked for. */
   readonly cancel?: readonly string[]
+  /** So many jobs ended or changed that they are not named. */
+  readonly many?: boolean
   /** Queues were made, paused or resumed. */
   readonly queues?: boolean
   /** A delayed job is due in so many milliseconds. */
   readonly due?: number
 }
 
-/** PostgreSQL's limit is 8000 bytes; beyond this the ids are left out, and pollers find what was not named. */
+/** PostgreSQL's limit is 8000 bytes. */
 const longestPayload = 7_500
+
+/** More ids than these are not named to other processes: whoever waits looks for its own. */
+const mostIds = 200
 
 /** A busy process sends at most one hint in this time. */
 const pace = 5
@@ -110,6 +115,7 @@ function merge(a: Hint, b: Hint): Hint {
     changed: [...(a.changed ?? []), ...(b.changed ?? [])],
     cancel: [...(a.cancel ?? []), ...(b.cancel ?? [])],
     queues: a.queues === true || b.queues === true,
+    many: a.many === true || b.many === true,
     ...(due !== undefined && { due }),
   }
 }
@@ -119,11 +125,10 @@ function unique<T extends { readonly priority: number }>(lanes: readonly T[]): T
 }
 
 function encode(from: string, hint: Hint): string {
-  const text = JSON.stringify({ from, hint })
-  if (text.length <= longestPayload) return text
-  const { ended: _ended, changed: _changed, ...short } = hint
-  const shorter = JSON.stringify({ from, hint: short })
-  return shorter.length <= longestPayload ? shorter : JSON.stringify({ from, hint: { queues: true } })
+  const { ended = [], changed = [], ...rest } = hint
+  const few = ended.length + changed.length <= mostIds
+  const text = JSON.stringify({ from, hint: few ? hint : { ...rest, many: true } })
+  return text.length <= longestPayload ? text : JSON.stringify({ from, hint: { many: true, queues: true } })
 }
 
 /** Other programs may use the channel; what is not ours is ignored. */

@@ -35,7 +35,7 @@ export class Results {
     this.#store = store
     this.#clock = clock
     this.#unsubscribe = hub.subscribe(
-      (hint) => this.#look((hint.ended ?? []).filter((id) => this.#waiters.has(id))),
+      (hint) => (hint.many ? this.#lookAtAll() : this.#look((hint.ended ?? []).filter((id) => this.#waiters.has(id)))),
       () => this.#lookAtAll(),
     )
   }

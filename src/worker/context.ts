@@ -14,12 +14,18 @@ export interface ContextParts {
 
 /** What a handler is called with. Everything is made when it is asked for: a short job asks for little. */
 export class Context implements JobContext {
-  readonly input: unknown
   readonly #parts: ContextParts
+  readonly #parse: () => unknown
+  #input: unknown
 
-  constructor(parts: ContextParts, input: unknown) {
+  constructor(parts: ContextParts, parse: () => unknown) {
     this.#parts = parts
-    this.input = input
+    this.#parse = parse
+  }
+
+  get input(): unknown {
+    this.#input ??= this.#parse()
+    return this.#input
   }
 
   get id(): string {
@@ -91,7 +97,7 @@ export function writeLog(
   data: unknown,
 ): void {
   if (held.lost) return
-  const line = JSON.stringify({ level, message: cleanText(String(message)) })
+  const line = JSON.stringify({ level, message: cleanText(message) })
   const json = toLogJson(data)
   writer.line(held, 'log', json === null ? line : `${line.slice(0, -1)},"data":${json}}`)
   events.emit('log', { ...held.event, level, message, data })

@@ -34,28 +34,39 @@ interface Run {
   readonly parts: ExecutorParts
 }
 
-/** Runs one attempt from the claimed row to its outcome. Never throws: whatever goes wrong is an outcome. */
+/**
+ * Runs one attempt from the claimed row to its outcome. Never throws: whatever goes wrong is an outcome. A handler
+ * without schemas costs one promise besides its own: thousands a second pass here.
+ */
 export async function execute(held: Held, definition: AnyJob, parts: ExecutorParts): Promise<Outcome> {
   const run: Run = { held, definition, parts, ...effective(definition, held.job.options) }
   held.startedAt = performance.now()
   if (parts.events.heard('started')) parts.events.emit('started', { ...held.event, attempt: held.job.attempt })
   const stopTimer = startTimer(run)
   try {
-    const output = await bounded(run, definition.isolate ? runIsolated(run) : runHere(run))
-    return { kind: 'completed', output: await encodeOutput(run, output) }
+    const work = definition.isolate
+      ? runIsolated(run)
+      : runHere(run, definition.inputSchema && (await decodeInput(run)))
+    const output = isThenable(work) ? await bounded(run, Promise.resolve(work)) : work
+    return {
+      kind: 'completed',
+      output: output === undefined && !definition.outputSchema ? null : await encodeOutput(run, output),
+    }
   } catch (error) {
     return outcomeOf(run, error)
   } finally {
     stopTimer?.()
+    held.stop.watch(undefined)
   }
 }
 
-async function runHere(run: Run): Promise<unknown> {
+/** @param parsed the input after its schema; without one it is parsed when the handler asks for it */
+function runHere(run: Run, parsed: unknown): unknown {
   const { definition, held, parts } = run
-  const context = new Context(contextParts(run), await decodeInput(run))
   if (held.stop.reason) throw held.stop.reason
+  const context = new Context(contextParts(run), definition.inputSchema ? () => parsed : () => wireOf(held))
+  if (parts.middleware.length === 0) return definition.handler?.(context)
   const call = async () => definition.handler?.(context)
-  if (parts.middleware.length === 0) return call()
   return parts.middleware.reduceRight<() => Promise<unknown>>((next, layer) => async () => layer(context, next), call)()
 }
 
@@ -68,7 +79,7 @@ async function runIsolated(run: Run): Promise<unknown> {
     module: definition.module ?? '',
     job: definition.name,
     input: wireOf(held),
-    facts: { ...factsOf(new Context(context, undefined)) },
+    facts: { ...factsOf(new Context(context, () => undefined)) },
     ...(definition.memory !== undefined && { memory: definition.memory }),
     signal: held.stop.signal,
     killAfter: parts.grace,
@@ -85,14 +96,11 @@ function bounded(run: Run, work: Promise<unknown>): Promise<unknown> {
   // An isolated run is ended by force after the same time; its own answer says more.
   const patience = run.parts.grace * (run.definition.isolate ? 10 : 1)
   return new Promise((resolve, reject) => {
-    let stopWaiting: Cancel | undefined
     stop.watch(() => {
-      stopWaiting = run.parts.clock.after(patience, () => reject(stop.reason ?? new Error('stopped')))
+      const stopWaiting = run.parts.clock.after(patience, () => reject(stop.reason ?? new Error('stopped')))
+      work.then(stopWaiting, stopWaiting)
     })
-    work.then(resolve, reject).finally(() => {
-      stopWaiting?.()
-      stop.watch(undefined)
-    })
+    work.then(resolve, reject)
   })
 }
 
@@ -162,7 +170,7 @@ async function decodeInput(run: Run): Promise<unknown> {
   }
 }
 
-async function encodeOutput(run: Run, output: unknown): Promise<string | null> {
+function encodeOutput(run: Run, output: unknown): Promise<string | null> {
   return encode(run.definition.outputSchema, output, {
     code: 'LW_OUTPUT_INVALID',
     label: `Output of job "${run.held.job.name}"`,
@@ -171,6 +179,11 @@ async function encodeOutput(run: Run, output: unknown): Promise<string | null> {
 
 function wireOf(held: Held): unknown {
   return held.job.input === null ? undefined : JSON.parse(held.job.input)
+}
+
+/** Query builders are thenable too. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function textOf(reason: unknown): string {

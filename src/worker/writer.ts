@@ -3,7 +3,7 @@ import type { Emitter, EventName } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { FeedEntry } from '../store/queries/feed.ts'
 import type { Ending, LaneName, Return, SettleScope } from '../store/queries/settle.ts'
-import { slotOf, type Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import type { Held, Holdings } from './running.ts'
 
 /** Feed lines and outcomes a flush may carry at most. */
@@ -149,7 +149,7 @@ export class Writer {
       woken: [] as LaneName[],
       dueIn: undefined as number | undefined,
     }
-    for (const [slot, own] of groups(live, (settlement) => slotOf(settlement.held.job.id))) {
+    for (const [slot, own] of groups(live, (settlement) => settlement.held.job.slot)) {
       const scope = { slot, workerId: workerId(), emptyBatches: holdings.emptiedBy(own.map(({ held }) => held)) }
       const endings = own.flatMap(endingOf)
       const returns = own.flatMap(returnOf)
@@ -177,11 +177,13 @@ export class Writer {
     const settled = endings.length > 0 ? await store.settle(whole, endings, []) : { ids: new Set<string>() }
     const others = rest.map(({ held }) => held.job.id).filter((id) => !settled.ids.has(id))
     const { ended } = others.length > 0 ? await store.ended(others) : { ended: [] }
+    const claims = new Map(ended.map((row) => [row.id, row.claim]))
     const lost = rest
       .map(({ held }) => held)
-      .filter((held) => others.includes(held.job.id) && !ended.some((row) => row.id === held.job.id))
+      .filter((held) => others.includes(held.job.id) && claims.get(held.job.id) !== held.job.claim)
     if (lost.length > 0) this.#parts.onLost(lost)
-    return new Set([...settled.ids, ...ended.map((row) => row.id)])
+    const before = rest.flatMap(({ held: { job } }) => (claims.get(job.id) === job.claim ? [job.id] : []))
+    return new Set([...settled.ids, ...before])
   }
 
   #done(

@@ -93,8 +93,10 @@ const claimStatement = once(
   ), claimed as (
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
      where j.slot = $1::smallint and j.id = any(array(select id from chosen))
-     returning j.id, j.claim, j.seq, j.queue_id, j.priority, j.name, j.attempt, j.crashes, j.key, j.tags, j.headers, j.trace,
-               j.input::text as input, j.options, date_part('epoch', j.created_at) * 1000 as created_ms
+     returning j.id, j.claim, j.seq, j.queue_id, j.priority, j.name, j.attempt, date_part('epoch', j.created_at) * 1000 as created_ms,
+               j.input::text as input, case when num_nonnulls(j.key, j.tags, j.headers, j.trace, j.options) > 0 or j.crashes > 0
+                 then jsonb_build_object('key', j.key, 'tags', j.tags, 'headers', j.headers, 'trace', j.trace, 'options', j.options, 'crashes', j.crashes)
+               end as rare
   ), aside as (
     update legwork.job j set state = 2
      where j.slot = $1::smallint and j.id = any(array(
@@ -106,13 +108,16 @@ const claimStatement = once(
   ), leased as (
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
-  select c.*, s.xmin, s.xmax, (select count(*)::int from aside) as parked
-    from (
-      select pg_snapshot_xmin(x)::text as xmin, pg_snapshot_xmax(x)::text as xmax, set_config('synchronous_commit', 'off', true) as relaxed
-        from pg_current_snapshot() x) s
-    left join claimed c on true`,
+  select null::bigint as id, null::int as claim, null::bigint as seq, null::int as queue_id, null::smallint as priority, null as name,
+         null::smallint as attempt, null::float8 as created_ms, null as input, null::jsonb as rare,
+         pg_snapshot_xmin(x)::text as xmin, pg_snapshot_xmax(x)::text as xmax, (select count(*)::int from aside) as parked,
+         set_config('synchronous_commit', 'off', true) as relaxed
+    from pg_current_snapshot() x
+  union all
+  select *, null, null, null, null from claimed`,
 )
 
+/** The first row tells of the claim as a whole, the others of a job each; what most jobs lack is in `rare`. */
 interface ClaimRow extends Record<string, unknown> {
   readonly id: string | null
   readonly claim: number
@@ -121,18 +126,26 @@ interface ClaimRow extends Record<string, unknown> {
   readonly priority: number
   readonly name: string
   readonly attempt: number
-  readonly crashes: number
-  readonly key: string | null
-  readonly tags: string[] | null
-  readonly headers: Record<string, string> | null
-  readonly trace: string | null
-  readonly input: string | null
-  readonly options: Record<string, unknown> | null
   readonly created_ms: number
+  readonly input: string | null
+  readonly rare: Rare | null
   readonly xmin: string
   readonly xmax: string
   readonly parked: number
 }
+
+interface Rare {
+  readonly key: string | null
+  readonly tags: string[] | null
+  readonly headers: Record<string, string> | null
+  readonly trace: string | null
+  readonly options: Record<string, unknown> | null
+  readonly crashes: number
+}
+
+const nothingRare: Rare = { key: null, tags: null, headers: null, trace: null, options: null, crashes: 0 }
+const noTags: readonly string[] = Object.freeze([])
+const noFacts: Readonly<Record<string, never>> = Object.freeze({})
 
 /** Takes up to `limit` ready jobs for a worker, in the order of the lanes. */
 export async function claim(on: Queryable, request: ClaimRequest): Promise<Claimed> {
@@ -148,10 +161,12 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
     limit,
     batch,
   ])
+  const [first, ...rest] =
+    rows[0]?.id === null ? rows : rows.toSorted((a, b) => Number(a.id !== null) - Number(b.id !== null))
   const order = new Map(lanes.map((lane, place) => [`${lane.queueId}:${lane.priority}`, place]))
-  const jobs = rows.filter((row) => row.id !== null).map((row) => jobOf(row, slot, batch))
-  jobs.sort((a, b) => (order.get(laneOf(a)) ?? 0) - (order.get(laneOf(b)) ?? 0) || a.seq - b.seq)
-  const [first] = rows
+  const jobs = rest.map((row) => jobOf(row, slot, batch))
+  if (lanes.length > 1) jobs.sort((a, b) => (order.get(laneOf(a)) ?? 0) - (order.get(laneOf(b)) ?? 0) || a.seq - b.seq)
+  else jobs.sort((a, b) => a.seq - b.seq)
   return { jobs, parked: first?.parked ?? 0, xmin: Number(first?.xmin), xmax: Number(first?.xmax) }
 }
 
@@ -160,6 +175,7 @@ function laneOf(job: ClaimedJob): string {
 }
 
 function jobOf(row: ClaimRow, slot: number, batch: number): ClaimedJob {
+  const rare = row.rare ?? nothingRare
   return {
     id: String(row.id),
     slot,
@@ -170,13 +186,13 @@ function jobOf(row: ClaimRow, slot: number, batch: number): ClaimedJob {
     priority: row.priority,
     name: row.name,
     attempt: row.attempt,
-    crashes: row.crashes,
-    key: row.key ?? undefined,
-    tags: row.tags ?? [],
-    headers: row.headers ?? {},
-    trace: row.trace ?? undefined,
+    crashes: rare.crashes,
+    key: rare.key ?? undefined,
+    tags: rare.tags ?? noTags,
+    headers: rare.headers ?? noFacts,
+    trace: rare.trace ?? undefined,
     input: row.input,
-    options: row.options ?? {},
+    options: rare.options ?? noFacts,
     createdAt: row.created_ms,
   }
 }

@@ -60,12 +60,14 @@ export interface Ended {
   readonly error: SerializedError | null
   readonly reason: string | null
   readonly attempt: number
+  /** Whose ending it is: the claim it was written under. */
+  readonly claim: number
 }
 
 const codes = `case state when 10 then 'completed' when 11 then 'dead' when 12 then 'cancelled' when 13 then 'compensated' else 'compensation_failed' end`
 const endedStatement = repeatable(
   'lw_ended',
-  `select f.id::text as id, name, ${codes} as state, output::text as output, error, reason, attempt
+  `select f.id::text as id, name, ${codes} as state, output::text as output, error, reason, attempt, claim
      from legwork.finished f where f.slot = $1::smallint and f.id = any($2::bigint[])`,
 )
 

@@ -98,17 +98,20 @@ const promoteStatement = repeatable(
 /**
  * Back to scheduled, or to the tail of the ready order; $5 holds {outcome, delay, error} by id. A job whose cancel was
  * asked for does not come back: it is left out here, and the caller ends it as cancelled; until then its lease stays.
+ *
+ * `begun` gives the transaction its id before the first seq is drawn, as the floors of the workers need it; the update
+ * alone would draw first.
  */
 const returnStatement = repeatable(
   'lw_settle_return',
-  `with back as (
+  `with begun as materialized (select pg_current_xact_id()::text as id), back as (
     update legwork.job j
        set worker_id = null, seq = nextval('legwork.job_seq'),
            state = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0 then 1 else 3 end,
            run_at = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0
              then legwork.now() + ($5::jsonb -> j.id::text ->> 'delay')::float8 * interval '1 millisecond' else j.run_at end,
            attempt = j.attempt - case $5::jsonb -> j.id::text ->> 'outcome' when 'retry' then 0 else 1 end
-     where ${fenced} and j.cancel_at is null
+     where (select id from begun) is not null and ${fenced} and j.cancel_at is null
      returning j.*, $5::jsonb -> j.id::text as how
   ), kept as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, delay_ms, error)
@@ -116,7 +119,6 @@ const returnStatement = repeatable(
              how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
-       and (select count(*) from back) = cardinality($3::bigint[])
        and (select count(*) from back) = cardinality($3::bigint[])
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
