@@ -4,13 +4,12 @@
  * keeps vacuum from removing them.
  *
  * A row below may still appear: its seq was drawn early and its transaction commits late. So there are two places:
- * `scan`, where an ordinary claim starts, and `final`, below which nothing can appear any more because every
- * transaction that was open when the worker had got that far has ended. Re-scans start from `final`.
+ * `scan`, where an ordinary claim starts, and `final`, below which nothing can appear any more. Re-scans start there.
  */
 export class Floor {
   #scan = 0
   #final = 0
-  #candidate: { readonly seq: number; readonly xmax: number } | undefined
+  #candidate: { readonly seq: number; readonly before: number } | undefined
 
   get scan(): number {
     return this.#scan
@@ -26,14 +25,20 @@ export class Floor {
   }
 
   /**
-   * The snapshot of a claim: transactions before `xmin` have ended, those from `xmax` on have not begun.
-   * A transaction has its id before it draws a seq, so one that begins later draws a higher one.
+   * What a claim knows of transactions: those before `xmin` have ended, and it was `xid` itself. One that gets its id
+   * later draws a higher seq than any job this claim has seen, because ids are given before seqs are drawn. (The upper
+   * end of a snapshot would not do: transactions beyond it may be running.)
+   *
+   * A place becomes final when those that might still write below it have ended, and a claim whose snapshot knows of
+   * their end has looked there: what they wrote may lie below the place where an ordinary claim starts.
+   * @param covered up to which seq the claim has looked, from `final` on; 0 when it started above
    */
-  saw(snapshot: { readonly xmin: number; readonly xmax: number }): void {
-    if (this.#candidate && snapshot.xmin >= this.#candidate.xmax) {
-      this.#final = this.#candidate.seq
-      this.#candidate = undefined
+  saw({ xmin, xid }: { readonly xmin: number; readonly xid: number | undefined }, covered: number): void {
+    const candidate = this.#candidate
+    if (candidate && xmin >= candidate.before) {
+      this.#final = Math.max(this.#final, Math.min(candidate.seq, covered))
+      if (this.#final === candidate.seq) this.#candidate = undefined
     }
-    if (!this.#candidate && this.#scan > this.#final) this.#candidate = { seq: this.#scan, xmax: snapshot.xmax }
+    if (xid !== undefined && this.#scan > this.#final) this.#candidate ??= { seq: this.#scan, before: xid }
   }
 }

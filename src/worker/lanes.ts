@@ -1,4 +1,4 @@
-import type { Claimed, ClaimedJob, Lane } from '../store/queries/claim.ts'
+import type { Claimed, Lane } from '../store/queries/claim.ts'
 import type { Gap, QueueRow } from '../store/queries/lanes.ts'
 import type { LaneName } from '../store/queries/settle.ts'
 import { Floor } from './floor.ts'
@@ -16,6 +16,8 @@ interface LaneState {
   again: boolean
   /** When a re-scan is next worth its price, on the scale of `performance.now()`. */
   rescanAt: number
+  /** When to look from the very beginning again. */
+  restartAt: number
 }
 
 /** Priorities of jobs are from -100 to 100; the probes look between and around the known ones. */
@@ -29,6 +31,12 @@ const highest = 32_767
 const rescanShare = 20
 const cheapRescan = 5
 const rescanEvery = 100
+
+/**
+ * Two things bring rows back below a final floor: a claim of another worker that is rolled back after we passed the
+ * rows it had locked, and a standby server that took over with an older sequence. Both are rare enough for this.
+ */
+const restartEvery = 30_000
 
 /** Everything a worker knows about where its jobs wait: the lanes (queue, priority) of one slot. */
 export class Lanes {
@@ -81,15 +89,24 @@ export class Lanes {
   /** Learns from a claim: floors rise; a lane that gave less than was asked is looked at once more, then cold. */
   learn(asked: readonly Lane[], claimed: Claimed, limit: number, ms: number): void {
     const counts = new Map<LaneState, number>()
-    for (const job of claimed.jobs) this.#note(job, counts)
+    const last = new Map<LaneState, number>()
+    for (const job of claimed.jobs) {
+      const lane = this.#lane(job.queueId, job.priority)
+      lane.floor.passed(job.seq)
+      counts.set(lane, (counts.get(lane) ?? 0) + 1)
+      last.set(lane, Math.max(job.seq, last.get(lane) ?? 0))
+    }
     const full = claimed.jobs.length + claimed.parked >= limit
     for (const { queueId, priority, max, floor } of asked) {
       const lane = this.#lane(queueId, priority)
-      const rescanned = floor < lane.floor.scan && floor === lane.floor.final
+      const cut = full || (counts.get(lane) ?? 0) >= max
+      const rescanned = floor < lane.floor.scan && floor <= lane.floor.final
       if (rescanned) lane.rescanAt = performance.now() + Math.max(rescanEvery, ms * rescanShare)
-      lane.floor.saw(claimed)
+      if (floor === 0) lane.restartAt = performance.now() + Math.max(restartEvery, ms * rescanShare)
+      const covered = cut ? (last.get(lane) ?? 0) : Infinity
+      lane.floor.saw(claimed, floor <= lane.floor.final ? covered : 0)
       lane.again = false
-      if (full || (counts.get(lane) ?? 0) >= max || claimed.parked > 0 || lane.heats > lane.heatsPlanned) continue
+      if (cut || claimed.parked > 0 || lane.heats > lane.heatsPlanned) continue
       const worthIt = ms < cheapRescan || performance.now() >= lane.rescanAt
       lane.again = !rescanned && lane.floor.final < lane.floor.scan && worthIt
       lane.hot = lane.again
@@ -103,12 +120,6 @@ export class Lanes {
       const edges = [lowest, ...known, highest]
       return edges.slice(1).map((high, place) => ({ queueId, low: edges[place] ?? lowest, high }))
     })
-  }
-
-  #note(job: ClaimedJob, counts: Map<LaneState, number>): void {
-    const lane = this.#lane(job.queueId, job.priority)
-    lane.floor.passed(job.seq)
-    counts.set(lane, (counts.get(lane) ?? 0) + 1)
   }
 
   #all(): LaneState[] {
@@ -128,6 +139,7 @@ export class Lanes {
       heatsPlanned: 0,
       again: false,
       rescanAt: 0,
+      restartAt: 0,
     }
     this.#lanes.set(
       queueId,
@@ -143,5 +155,6 @@ function heat(lane: LaneState): void {
 }
 
 function startOf(lane: LaneState, now: number): number {
+  if (now >= lane.restartAt) return 0
   return lane.again || now >= lane.rescanAt ? lane.floor.final : lane.floor.scan
 }

@@ -46,9 +46,9 @@ export interface Claimed {
   readonly jobs: readonly ClaimedJob[]
   /** Whether keyed jobs were set aside because another job holds their key. */
   readonly parked: number
-  /** Transactions older than this have ended; those from `xmax` on had not begun. For the floor. */
+  /** For the floor: transactions older than `xmin` have ended; this claim was `xid`, undefined if it changed nothing. */
   readonly xmin: number
-  readonly xmax: number
+  readonly xid: number | undefined
 }
 
 /*
@@ -110,7 +110,8 @@ const claimStatement = once(
   )
   select null::bigint as id, null::int as claim, null::bigint as seq, null::int as queue_id, null::smallint as priority, null as name,
          null::smallint as attempt, null::float8 as created_ms, null as input, null::jsonb as rare,
-         pg_snapshot_xmin(x)::text as xmin, pg_snapshot_xmax(x)::text as xmax, (select count(*)::int from aside) as parked,
+         pg_snapshot_xmin(x)::text as xmin, (select count(*)::int from aside) as parked,
+         pg_current_xact_id_if_assigned()::text as xid, -- after parked, which has made the claim lock its rows
          set_config('synchronous_commit', 'off', true) as relaxed
     from pg_current_snapshot() x
   union all
@@ -130,7 +131,7 @@ interface ClaimRow extends Record<string, unknown> {
   readonly input: string | null
   readonly rare: Rare | null
   readonly xmin: string
-  readonly xmax: string
+  readonly xid: string | null
   readonly parked: number
 }
 
@@ -167,7 +168,7 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
   const jobs = rest.map((row) => jobOf(row, slot, batch))
   if (lanes.length > 1) jobs.sort((a, b) => (order.get(laneOf(a)) ?? 0) - (order.get(laneOf(b)) ?? 0) || a.seq - b.seq)
   else jobs.sort((a, b) => a.seq - b.seq)
-  return { jobs, parked: first?.parked ?? 0, xmin: Number(first?.xmin), xmax: Number(first?.xmax) }
+  return { jobs, parked: first?.parked ?? 0, xmin: Number(first?.xmin), xid: first?.xid ? Number(first.xid) : undefined }
 }
 
 function laneOf(job: ClaimedJob): string {
