@@ -196,7 +196,7 @@ class Engine {
         if (hint.queues) void worker.discover()
         if (hint.due !== undefined) worker.expect(hint.due)
       },
-      () => void worker.discover(),
+      () => void worker.reconnected(),
     )
     await worker.start()
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))

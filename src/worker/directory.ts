@@ -57,6 +57,11 @@ export class Directory {
     this.heat(lanes.map(({ queue, priority }) => ({ queueId: ids.get(queue) ?? -1, priority })))
   }
 
+  /** Nothing that was seen before counts any more. */
+  restart(): void {
+    for (const lanes of this.#lanes.values()) lanes.restart()
+  }
+
   heatAll(): void {
     for (const lanes of this.#lanes.values()) lanes.heatAll()
   }

@@ -33,8 +33,9 @@ const cheapRescan = 5
 const rescanEvery = 100
 
 /**
- * Two things bring rows back below a final floor: a claim of another worker that is rolled back after we passed the
- * rows it had locked, and a standby server that took over with an older sequence. Both are rare enough for this.
+ * Rows come back below a final floor when a claim of another worker is rolled back after we passed the rows it had
+ * locked, when a server crash undoes claims, and when a standby takes over with an older sequence. That is rare enough
+ * to look again this often, and after the connection was lost.
  */
 const restartEvery = 30_000
 
@@ -62,6 +63,12 @@ export class Lanes {
 
   heatAll(): void {
     for (const lane of this.#all()) heat(lane)
+  }
+
+  /** Reads every lane from its beginning with the next claim: the server may have lost what we saw. */
+  restart(): void {
+    for (const lanes of this.#lanes.values()) for (const lane of lanes) lane.restartAt = 0
+    this.heatAll()
   }
 
   get hot(): boolean {

@@ -123,6 +123,12 @@ export class Worker {
     return this.#directory.read()
   }
 
+  /** The connection was lost for a while, perhaps with the server. */
+  reconnected(): Promise<void> {
+    this.#directory.restart()
+    return this.discover()
+  }
+
   /** Resolves when nothing is claimed, running or being written, and no job it could run is ready or due. */
   async idle(): Promise<void> {
     for (;;) {

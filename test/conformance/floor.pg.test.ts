@@ -129,7 +129,7 @@ test('the engine runs it too', async () => {
   for (let round = 0; round < 5; round++)
     await Promise.all((await lw.enqueueMany(plain, [1, 2, 3])).map((ref) => ref.result()))
   await early.commit()
-  await lw.ref(late).result({ timeout: '10s' })
+  await expect(lw.ref(late).result({ timeout: '10s' })).resolves.toBeUndefined()
 })
 
 /** A worker's view of its lanes over the store alone: claims until nothing is hot, as the claim loop does. */

@@ -40,8 +40,11 @@ const lockKeys = repeatable(
     order by k.name, k.key for update`,
 )
 
-/* The fence, as a hashed look-up: a join with the list could be turned round into a scan of the table. */
-const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_id is not null
+/*
+ * The fence, as a hashed look-up: a join with the list could be turned round into a scan of the table. The worker is
+ * part of it, because a crash of the server may undo a claim and another worker then gets the same claim number.
+ */
+const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_id = $2::int
        and ((j.id, j.claim) in (select u.id, u.claim from unnest($3::bigint[], $4::int[]) as u(id, claim))) is true`
 
 /* One row: `ids` are those that were written, null when all were, as nearly always. $5 holds, by id, what is not the common case of a completed job without output: {state, output, error, reason}. */

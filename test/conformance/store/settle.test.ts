@@ -81,6 +81,17 @@ test('an outcome under an old claim changes nothing', async () => {
   expect(await stateOf(id!)).toBe('completed')
 })
 
+test('an outcome of another worker with the same claim number changes nothing', async () => {
+  const { store, enqueue, worker, stateOf } = await storeBench()
+  const [id] = await enqueue({})
+  const [one, other] = [await worker(), await worker()]
+  const jobs = await one.claim()
+  expect(await other.end(jobs)).toEqual([])
+  expect(await other.giveBack(jobs, 'released')).toEqual([])
+  expect(await stateOf(id!)).toBe('running')
+  expect(await store.leasesOf(one.id)).toHaveLength(1)
+})
+
 test('an outcome of a job that is not running changes nothing', async () => {
   const { enqueue, worker, stateOf } = await storeBench()
   const [id] = await enqueue({})
