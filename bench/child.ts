@@ -24,7 +24,8 @@ export interface Task {
 export type Answer = { readonly found: Record<string, number> } | { readonly failed: string }
 
 type WorkerMessage =
-  | { readonly ready: true }
+  | { readonly opened: true }
+  | { readonly working: true }
   | { readonly started: [number, number][] }
   | { readonly settled: number }
   | { readonly end: Awaited<ReturnType<RemoteWorker['stop']>> }
@@ -89,12 +90,21 @@ function runOf(task: Task, peer: Peer): Run {
 async function spawnWorker(task: Task): Promise<RemoteWorker> {
   const child = fork(fileURLToPath(import.meta.url), { execArgv: process.execArgv })
   const ended = once(child, 'exit')
-  let ready: () => void = () => undefined
-  let fail: (error: Error) => void = () => undefined
   let end: Awaited<ReturnType<RemoteWorker['stop']>> = { started: 0, statements: {}, cpu: 0 }
+  let fail: (error: Error) => void = () => undefined
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject
+  })
+  failed.catch(() => undefined)
+  child.once('exit', (code) => fail(new Error(`The worker process ended with code ${code}.`)))
+  const heard = { opened: signal(), working: signal() }
   const worker: RemoteWorker = {
     onStarted: () => undefined,
     onSettled: () => undefined,
+    async start() {
+      child.send('start')
+      await Promise.race([heard.working.promise, failed])
+    },
     async stop() {
       if (child.connected) child.send('stop')
       await ended
@@ -102,40 +112,51 @@ async function spawnWorker(task: Task): Promise<RemoteWorker> {
     },
   }
   child.on('message', (message: WorkerMessage | { failed: string }) => {
-    if ('ready' in message) ready()
+    if ('opened' in message) heard.opened.resolve()
+    else if ('working' in message) heard.working.resolve()
     else if ('started' in message) for (const [n, at] of message.started) worker.onStarted(n, at)
     else if ('settled' in message) worker.onSettled(message.settled)
     else if ('end' in message) end = message.end
     else fail(new Error(message.failed))
   })
-  const whenReady = new Promise<void>((resolve, reject) => {
-    ready = resolve
-    fail = reject
-    child.once('exit', (code) => reject(new Error(`The worker process ended with code ${code}.`)))
-  })
   child.send({ ...task, role: 'worker' })
-  await whenReady
+  await Promise.race([heard.opened.promise, failed])
   return worker
 }
 
-/** The other end of `spawnWorker`. Tells at most every few milliseconds what has happened, except for lone jobs. */
+function signal(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+/** The other end of `spawnWorker`. Tells what has happened every few milliseconds, and at once when it is a lone job. */
 async function work(task: Task, peer: Peer): Promise<void> {
+  const stopped = new Promise<void>((resolve) =>
+    process.on('message', (message) => (message === 'stop' ? resolve() : undefined)),
+  )
+  const asked = new Promise<void>((resolve) =>
+    process.on('message', (message) => (message === 'start' ? resolve() : undefined)),
+  )
   const session = await peer.open(task.place, task.sizes)
   const statements = countStatements()
   const progress = new Progress()
   let started: [number, number][] = []
   let told = 0
   const tell = () => {
-    const batch = started
+    // Nobody asks for the times of a crowd.
+    if (started.length > 0 && started.length < 100) void send({ started })
     started = []
-    if (batch.length > 0 && batch.length < 100) void send({ started: batch })
     if (progress.settledCount > told) void send({ settled: (told = progress.settledCount) })
   }
   progress.onStarted = (n) => started.push([n, now()])
+  await send({ opened: true })
+  await Promise.race([asked, stopped])
   const timer = setInterval(tell, 5)
-  const stopped = once(process, 'message')
   await session.work(progress)
-  await send({ ready: true })
+  await send({ working: true })
   await stopped
   clearInterval(timer)
   tell()

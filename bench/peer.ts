@@ -34,6 +34,8 @@ export interface Session {
   /** Starts to run jobs in this process, with a handler that does nothing. */
   work(ears: Ears): Promise<void>
   close(): Promise<void>
+  /** What screens and callers ask for, where a scenario times it. */
+  readonly questions?: Readonly<Record<'status' | 'newest' | 'ofName' | 'counts', (id: string) => Promise<unknown>>>
 }
 
 export type Feature = 'keys' | 'priority' | 'delay'

@@ -1,4 +1,5 @@
 import { cpus, totalmem } from 'node:os'
+import { judgeAll, type Verdict, verdictLine } from './goals.ts'
 import { median, show } from './numbers.ts'
 import type { Options } from './options.ts'
 import { peers, versionsOf } from './peers/index.ts'
@@ -19,6 +20,7 @@ export interface Report {
   >
   /** By metric and peer, a value per round. */
   readonly values: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>
+  readonly goals: readonly Verdict[]
   readonly skips: readonly Skip[]
 }
 
@@ -44,6 +46,10 @@ export function buildReport(
     peers: Object.fromEntries([...measured].map((name) => [name, aboutPeer(name)])),
     scenarios: Object.fromEntries(chosen.map(({ name, title, metrics }) => [name, { title, metrics }])),
     values,
+    goals: judgeAll(
+      chosen.map((scenario) => scenario.name),
+      (peer, metric) => values[metric]?.[peer] ?? [],
+    ),
     skips,
   }
 }
@@ -77,18 +83,13 @@ export function header(report: Report): string {
 /** A line per metric, a column per peer. */
 export function table(report: Report): string {
   const blocks = Object.values(report.scenarios).map(({ title, metrics }) => {
-    const rows = Object.entries(metrics).filter(([metric]) => report.values[metric])
-    const columns = [...new Set(rows.flatMap(([metric]) => Object.keys(report.values[metric] ?? {})))]
-    const cells = rows.map(([metric, info]) => [
-      `${info.title}, ${info.unit}`,
-      ...columns.map((peer) => cell(report.values[metric]?.[peer])),
-    ])
-    return `${title}\n${aligned([['', ...columns], ...cells])}`
+    const { columns, rows } = rowsOf(report, metrics)
+    return `${title}\n${aligned([['', ...columns], ...rows])}`
   })
   return blocks.join('\n\n')
 }
 
-export function cell(values: readonly number[] | undefined): string {
+function cell(values: readonly number[] | undefined): string {
   if (!values || values.length === 0) return '–'
   return `${show(median(values))} (${show(Math.min(...values))} to ${show(Math.max(...values))})`
 }
@@ -102,4 +103,36 @@ function aligned(rows: readonly string[][]): string {
         .join('   '),
     )
     .join('\n')
+}
+
+/** For a README: a table per scenario, the goals, and how to get the same. */
+export function markdown(report: Report): string {
+  const tables = Object.values(report.scenarios).flatMap(({ title, metrics }) => {
+    const { columns, rows } = rowsOf(report, metrics)
+    if (rows.length === 0) return []
+    const lines = [['', ...columns], ['---', ...columns.map(() => '--:')], ...rows]
+    return [`**${title}**\n\n${lines.map((line) => `| ${line.join(' | ')} |`).join('\n')}`]
+  })
+  const peerLines = Object.entries(report.peers).map(
+    ([name, { versions, settings }]) => `- ${name}: ${versions}; ${settings}`,
+  )
+  const about = [
+    `${report.date}; ${report.machine}; ${Object.values(report.servers).join('; ')}.`,
+    `Medians of ${report.rounds} rounds in turn after a warm-up, in brackets the lowest and highest round. Repeat with \`${report.command}\`.`,
+  ]
+  const goals = report.goals.length > 0 ? [`\`\`\`\n${report.goals.map(verdictLine).join('\n')}\n\`\`\``] : []
+  return `${[about.join('\n'), ...tables, peerLines.join('\n'), ...goals].join('\n\n')}\n`
+}
+
+function rowsOf(
+  report: Report,
+  metrics: Readonly<Record<string, MetricInfo>>,
+): { columns: string[]; rows: string[][] } {
+  const measured = Object.entries(metrics).filter(([metric]) => report.values[metric])
+  const columns = [...new Set(measured.flatMap(([metric]) => Object.keys(report.values[metric] ?? {})))]
+  const rows = measured.map(([metric, info]) => [
+    `${info.title}, ${info.unit}`,
+    ...columns.map((peer) => cell(report.values[metric]?.[peer])),
+  ])
+  return { columns, rows }
 }

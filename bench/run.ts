@@ -2,10 +2,11 @@ import { fork } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Answer, Task } from './child.ts'
-import { judgeAll, verdictLine } from './goals.ts'
+import { verdictLine } from './goals.ts'
 import { readOptions, usage, type Options } from './options.ts'
 import { peers, versionsOf } from './peers/index.ts'
-import { buildReport, header, table, type Report } from './report.ts'
+import { chart } from './chart.ts'
+import { buildReport, header, markdown, table, type Report } from './report.ts'
 import type { Scenario } from './scenario.ts'
 import { scenarios } from './scenarios/index.ts'
 import { findServers, type Server, type Servers } from './servers.ts'
@@ -44,10 +45,11 @@ async function main(): Promise<void> {
 
 async function publish(report: Report, options: Options): Promise<void> {
   console.log(`\n${header(report)}\n\n${table(report)}`)
-  const verdicts = judgeAll(Object.keys(report.scenarios), (peer, metric) => report.values[metric]?.[peer] ?? [])
-  if (verdicts.length > 0) console.log(`\n${verdicts.map(verdictLine).join('\n')}`)
-  if (options.json) await writeFile(options.json, `${JSON.stringify({ ...report, goals: verdicts }, undefined, 2)}\n`)
-  if (options.check && verdicts.some((verdict) => !verdict.reached)) process.exitCode = 1
+  if (report.goals.length > 0) console.log(`\n${report.goals.map(verdictLine).join('\n')}`)
+  if (options.json) await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`)
+  if (options.svg) await writeFile(options.svg, chart(report))
+  if (options.markdown) await writeFile(options.markdown, markdown(report))
+  if (options.check && report.goals.some((verdict) => !verdict.reached)) process.exitCode = 1
 }
 
 /** Peers in turn within each round, the rounds one after the other; the first round only warms up. */

@@ -26,7 +26,7 @@ export interface Run {
   calm(): Promise<void>
   /** Gives the planner its statistics after a load: a peer must not suffer from a table it could not know. */
   analyze(): Promise<void>
-  /** Starts another process with a worker of the same peer. */
+  /** Starts another process that has opened a session of the same peer and waits for `start`. */
   spawnWorker(): Promise<RemoteWorker>
   meter(): Promise<Meter>
   /** A query to the database of this run, for peers that are on PostgreSQL. */
@@ -38,6 +38,8 @@ export interface RemoteWorker {
   onStarted: (n: number, at: number) => void
   /** Jobs settled so far. */
   onSettled: (total: number) => void
+  /** Begins to work; resolves when it does. */
+  start(): Promise<void>
   /** Ends it and tells how often each of its statements was sent and what it used. */
   stop(): Promise<{ started: number; statements: Record<string, number>; cpu: number }>
 }

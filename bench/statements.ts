@@ -1,6 +1,10 @@
 import { createRequire } from 'node:module'
+import type pg from 'pg'
 
 type Query = (this: unknown, config: unknown, ...rest: unknown[]) => unknown
+
+/** Added to the name of a statement that brought no row. */
+export const empty = ' (empty)'
 
 const counts: Record<string, number> = {}
 const patched = new WeakSet<object>()
@@ -20,15 +24,31 @@ export function countStatements(): Readonly<Record<string, number>> {
     const { query } = prototype
     prototype.query = function counted(config, ...rest) {
       const name = nameOf(config)
-      counts[name] = (counts[name] ?? 0) + 1
-      return query.call(this, config, ...rest)
+      count(name)
+      const answer = query.call(this, config, ...rest)
+      if (answer instanceof Promise)
+        answer.then(
+          (result: pg.QueryResult) => isEmpty(result) && count(name + empty),
+          () => undefined,
+        )
+      return answer
     }
   }
   return counts
 }
 
+function count(name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1
+}
+
+/** No row, or one that stands for none. */
+function isEmpty({ rows }: pg.QueryResult<{ id?: unknown }>): boolean {
+  return rows.length === 0 || (rows.length === 1 && rows[0]?.id === null)
+}
+
+/** How many statements were sent; those that brought nothing are counted twice in `sent`. */
 export function total(sent: Readonly<Record<string, number>>): number {
-  return Object.values(sent).reduce((sum, count) => sum + count, 0)
+  return Object.entries(sent).reduce((sum, [name, times]) => (name.endsWith(empty) ? sum : sum + times), 0)
 }
 
 function nameOf(config: unknown): string {

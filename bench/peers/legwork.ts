@@ -33,6 +33,12 @@ async function open(database: string, concurrency: number): Promise<Session> {
       await lw.work({ concurrency, stopOnSignal: false })
     },
     close: () => lw.close(),
+    questions: {
+      status: (id) => lw.ref(id).status(),
+      newest: () => lw.list({ limit: 50 }),
+      ofName: () => lw.list({ limit: 50, state: 'completed', name: 'bench.noop' }),
+      counts: () => lw.queues(),
+    },
   }
 }
 

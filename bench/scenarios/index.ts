@@ -1,10 +1,21 @@
 import type { Scenario } from '../scenario.ts'
 import { add } from './add.ts'
+import { backlog } from './backlog.ts'
 import { bulk } from './bulk.ts'
 import { cost } from './cost.ts'
 import { drain } from './drain.ts'
+import { embedded } from './embedded.ts'
+import { fan } from './fan.ts'
+import { growth } from './growth.ts'
+import { keys } from './keys.ts'
+import { pickup } from './pickup.ts'
+import { pinned } from './pinned.ts'
+import { steady } from './steady.ts'
 
 /** In the order of the report. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map(
-  [drain, add, bulk, cost].map((scenario) => [scenario.name, scenario]),
+  [drain, steady, add, bulk, pickup, pinned, backlog, keys, fan, cost, embedded, growth].map((scenario) => [
+    scenario.name,
+    scenario,
+  ]),
 )
