@@ -1,3 +1,5 @@
+import { LegworkError } from '../core/errors.ts'
+
 /**
  * Whether the server has undone everything and the same statement may succeed the next time: serialization failure,
  * deadlock (class 40), or a partition that was attached while the row was on its way to the default partition.
@@ -32,6 +34,10 @@ export function isDisconnect(error: unknown): boolean {
       error.message,
     )
   )
+}
+
+export function closedError(cause?: unknown): LegworkError {
+  return new LegworkError('LW_CLOSED', 'The engine has been closed.', { hint: 'Call legwork() again.', cause })
 }
 
 /** Waits before the next try: 50 ms, doubling to 2 s, with jitter so that many processes do not come back at once. */

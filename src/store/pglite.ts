@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { PGlite, Transaction } from '@electric-sql/pglite'
 import { type Connection, planSettings, type Queryable, type Row, type Statement } from './connection.ts'
+import { closedError } from './failure.ts'
 import { lockFolder } from './folder-lock.ts'
 
 export interface PgliteOptions {
@@ -51,16 +52,16 @@ class PgliteConnection implements Connection {
     this.#release = release
   }
 
-  query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]> {
-    return rowsOf<R>(this.#database, statement, params)
+  async query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]> {
+    return rowsOf<R>(this.#open(), statement, params)
   }
 
   async script(text: string): Promise<void> {
-    await this.#database.exec(text)
+    await this.#open().exec(text)
   }
 
-  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
-    return this.#database.transaction((tx) => work(new PgliteTransaction(tx)))
+  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    return this.#open().transaction((tx) => work(new PgliteTransaction(tx)))
   }
 
   /** Nobody else can listen: the process wakes itself. */
@@ -72,6 +73,11 @@ class PgliteConnection implements Connection {
     if (this.#closed) return
     this.#closed = true
     await this.#release()
+  }
+
+  #open(): PGlite {
+    if (this.#closed) throw closedError()
+    return this.#database
   }
 }
 

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { LegworkError } from '../core/errors.ts'
 import { type Connection, planSettings, type Queryable, type Row, type Statement } from './connection.ts'
-import { isDisconnect, isRolledBack, rest } from './failure.ts'
+import { closedError, isDisconnect, isRolledBack, rest } from './failure.ts'
 
 export interface PostgresOptions {
   readonly url: string
@@ -92,13 +92,13 @@ class PostgresConnection implements Connection {
   async #patiently<T>(repeatable: boolean, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const patience = this.#options.patience ?? 30_000
     const deadline = Date.now() + patience
+    if (this.#closing.signal.aborted) throw closedError()
     for (let tries = 0; ; tries++) {
       const attempt = await this.#attempt(work)
       if ('result' in attempt) return attempt.result
       const again = !attempt.sent || isRolledBack(attempt.error) || (repeatable && isDisconnect(attempt.error))
       if (!again) throw attempt.sent && isDisconnect(attempt.error) ? unknownFate(attempt.error) : attempt.error
-      if (this.#closing.signal.aborted)
-        throw new LegworkError('LW_CLOSED', 'The engine was closed.', { cause: attempt.error })
+      if (this.#closing.signal.aborted) throw closedError(attempt.error)
       if (Date.now() > deadline) throw unreachable(patience, attempt.error)
       await rest(tries, this.#closing.signal)
     }
