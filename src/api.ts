@@ -9,6 +9,7 @@ import type { DatabaseOption } from './store/open.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 import type { QueueStatus } from './store/queries/queues.ts'
 import type { WorkerRecord } from './store/queries/workers.ts'
+import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
 
 export interface EnqueueOptions extends Overrides {
@@ -85,6 +86,11 @@ export interface Legwork {
     inputs: readonly NoInfer<In>[],
     options?: EnqueueOptions | ((input: NoInfer<In>, index: number) => Omit<EnqueueOptions, 'tx'>),
   ): Promise<JobRef<Result>[]>
+  /**
+   * Runs `work` in a transaction of the engine's own database and commits when it resolves: for an application that keeps
+   * its tables there too. Pass `tx` to `enqueue` to add jobs that exist if it commits.
+   */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /** A job by its id; with its definition the result is typed. Asks nothing of the database yet. */
   ref(id: string): JobRef
   ref<In, Result>(id: string, job: Contract<In, Result>): JobRef<Result>

@@ -19,7 +19,7 @@ import type { QueueStatus } from './store/queries/queues.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Store } from './store/store.ts'
-import { transactionOf } from './store/transaction/transaction.ts'
+import { type Transaction, transactionOf } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
 import { Worker } from './worker/worker.ts'
 
@@ -120,6 +120,10 @@ class Engine {
     const tx = typeof options === 'function' ? undefined : options.tx
     const added = tx === undefined ? await this.#open().store.enqueue(rows) : await this.#inside(tx, rows)
     return this.#added(definition, rows, added, tx) as JobRef<never>[]
+  }
+
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#open().store.transaction(work)
   }
 
   ref<Result>(id: string, job?: AnyJob): JobRef<Result> {

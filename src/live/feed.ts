@@ -1,4 +1,4 @@
-import { type Clock, pause } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import type { LogLevel } from '../core/context.ts'
 import type { SerializedError } from '../core/errors.ts'
 import { optionError } from '../core/errors.ts'
@@ -6,7 +6,7 @@ import { isFinal, type FinalState } from '../core/states.ts'
 import type { AttemptRecord, JobRecord } from '../store/queries/find.ts'
 import type { FeedRow } from '../store/queries/feed.ts'
 import type { Store } from '../store/store.ts'
-import type { Hub } from './hub.ts'
+import type { Hint, Hub } from './hub.ts'
 import { notFound } from './results.ts'
 
 interface EventBase {
@@ -22,11 +22,11 @@ export type JobEvent = EventBase &
     | { readonly type: 'started'; readonly attempt: number; readonly worker: number | undefined }
     | { readonly type: 'progress'; readonly value: unknown }
     | { readonly type: 'log'; readonly level: LogLevel; readonly message: string; readonly data?: unknown }
-    /** The attempt ended and the job did not. */
+    /** The attempt ended and the job went on; `dead` and `cancelled` when somebody made it run again. */
     | {
         readonly type: 'attempt'
         readonly attempt: number
-        readonly outcome: Exclude<AttemptRecord['outcome'], 'dead' | 'cancelled'>
+        readonly outcome: AttemptRecord['outcome']
         readonly error: SerializedError | undefined
         /** Milliseconds until the next attempt. */
         readonly delay: number | undefined
@@ -58,46 +58,40 @@ export async function* followFeed(
   options: FeedOptions,
 ): AsyncGenerator<JobEvent> {
   let after = parseCursor(options.after ?? '0.0.0')
-  const news = new News(parts.hub, id)
+  const news = new News(parts.hub, parts.clock, id)
   try {
     while (!options.signal?.aborted) {
-      const events = await readFeed(parts.store, id, after)
+      const { events, more, over } = await readEvents(parts.store, id, after)
       for (const event of events) {
         yield event
         after = parseCursor(event.cursor)
-        if (event.type === 'ended') return
       }
-      if (events.length < page) await news.wait(parts.clock, options.signal)
+      if (over) return
+      if (!more) await news.wait(options.signal)
     }
   } finally {
     news.close()
   }
 }
 
-/** The events after a cursor that can be known now, oldest first; at most one page of stored lines. */
-export async function readFeed(store: Store, id: string, after: Place): Promise<JobEvent[]> {
-  const job = await store.find(id)
-  if (!job) throw notFound(id)
-  const [attempts, lines] = await Promise.all([
-    store.attempts(id),
-    // Lines have phase 1: a place in phase 2 or later of a claim is past all of them.
-    store.readFeed(
-      id,
-      after.phase > 1
-        ? { claim: after.claim, seq: lastSeq }
-        : { claim: after.claim, seq: after.phase === 1 ? after.seq : '0' },
-      page,
-    ),
-  ])
-  const events = [...lifecycle(job, attempts, lines), ...lines.map(lineEvent)].map(({ place, event }) => ({
-    place,
-    event,
-  }))
+/** The events after a cursor that are known now, oldest first; whether there are more, and whether the job has ended. */
+async function readEvents(
+  store: Store,
+  id: string,
+  after: Place,
+): Promise<{ events: JobEvent[]; more: boolean; over: boolean }> {
+  // Lines have phase 1: a place in phase 2 or later of a claim is past all of them.
+  const seq = after.phase > 1 ? lastSeq : after.phase === 1 ? after.seq : '0'
+  const snapshot = await store.readFeed(id, { claim: after.claim, seq }, page)
+  if (!snapshot) throw notFound(id)
+  const { job, attempts, lines } = snapshot
+  const placed = [...lifecycle(job, attempts), ...lines.map(lineEvent)]
   const cut = lines.length === page ? placeOf(lines.at(-1)) : undefined // more lines follow: nothing after them yet
-  return events
+  const events = placed
     .filter(({ place }) => compare(place, after) > 0 && (!cut || compare(place, cut) <= 0))
     .toSorted((a, b) => compare(a.place, b.place))
     .map(({ place, event }) => ({ ...event, cursor: `${place.claim}.${place.phase}.${place.seq}` }))
+  return { events, more: cut !== undefined, over: cut === undefined && isFinal(job.state) }
 }
 
 /** Place of an event: the claim it belongs to; within it 0 start, 1 stored lines by seq, 2 end of the attempt, 3 end of the job. */
@@ -116,71 +110,53 @@ interface Placed {
 
 const lastSeq = '9223372036854775807'
 
-/** Resolves waits when the hub names the job; remembers news that came while nobody waited. */
+/** Resolves waits when the hub names the job or a while has passed; remembers news that came while nobody waited. */
 class News {
-  readonly #stop: () => void
+  readonly #stops: readonly (() => void)[]
   #fresh = false
   #wake: (() => void) | undefined
-
-  constructor(hub: Hub, id: string) {
-    const note = () => {
-      this.#fresh = true
-      this.#wake?.()
-    }
-    this.#stop = hub.subscribe((hint) => {
-      if (hint.many || hint.changed?.includes(id) || hint.ended?.includes(id)) note()
-    }, note)
+  readonly #note = (): void => {
+    this.#fresh = true
+    this.#wake?.()
   }
 
-  async wait(clock: Clock, signal: AbortSignal | undefined): Promise<void> {
-    const over = new AbortController()
-    const news = new Promise<void>((resolve) => {
+  constructor(hub: Hub, clock: Clock, id: string) {
+    const onHint = (hint: Hint): void => {
+      if (hint.many || hint.changed?.includes(id) || hint.ended?.includes(id)) this.#note()
+    }
+    this.#stops = [hub.subscribe(onHint, this.#note), clock.every(pollEvery, this.#note)]
+  }
+
+  async wait(signal: AbortSignal | undefined): Promise<void> {
+    await new Promise<void>((resolve) => {
       this.#wake = resolve
-      if (this.#fresh) resolve()
+      signal?.addEventListener('abort', this.#note)
+      if (this.#fresh || signal?.aborted) resolve()
     })
-    const either = signal ? AbortSignal.any([signal, over.signal]) : over.signal
-    await Promise.race([news, pause(clock, pollEvery, either)])
-    over.abort()
+    signal?.removeEventListener('abort', this.#note)
     this.#wake = undefined
     this.#fresh = false
   }
 
   close(): void {
-    this.#stop()
+    for (const stop of this.#stops) stop()
   }
 }
 
-function lifecycle(job: JobRecord, attempts: readonly AttemptRecord[], lines: readonly FeedRow[]): Placed[] {
+function lifecycle(job: JobRecord, attempts: readonly AttemptRecord[]): Placed[] {
   const placed: Placed[] = [{ place: { claim: 0, phase: 1, seq: '1' }, event: { type: 'enqueued', at: job.createdAt } }]
-  for (const attempt of attempts) {
-    const { claim, startedAt, worker, outcome, error, delay } = attempt
-    if (startedAt)
-      placed.push({ place: at(claim, 0), event: { type: 'started', at: startedAt, attempt: attempt.attempt, worker } })
-    if (outcome !== 'dead' && outcome !== 'cancelled') {
-      placed.push({
-        place: at(claim, 2),
-        event: { type: 'attempt', at: attempt.endedAt, attempt: attempt.attempt, outcome, error, delay },
-      })
-    }
+  for (const { claim, startedAt, endedAt, worker, attempt, outcome, error, delay } of attempts) {
+    if (startedAt) placed.push({ place: at(claim, 0), event: { type: 'started', at: startedAt, attempt, worker } })
+    // What ended the job is told by `ended`, unless somebody made it run again.
+    const ended = (outcome === 'dead' || outcome === 'cancelled') && claim >= job.claim
+    if (!ended)
+      placed.push({ place: at(claim, 2), event: { type: 'attempt', at: endedAt, attempt, outcome, error, delay } })
   }
-  const last = Math.max(0, ...attempts.map((attempt) => attempt.claim), ...lines.map((line) => line.claim))
-  const current = { attempt: job.attempt, worker: job.worker, claim: job.claim }
-  if (job.startedAt && (job.state === 'running' || job.state === 'completed')) {
-    placed.push({
-      place: at(current.claim, 0),
-      event: { type: 'started', at: job.startedAt, attempt: job.attempt, worker: job.worker },
-    })
-  }
-  if (isFinal(job.state)) {
-    const event = {
-      type: 'ended',
-      at: job.finishedAt ?? job.createdAt,
-      state: job.state,
-      reason: job.reason,
-      error: job.error,
-    } as const
-    placed.push({ place: at(Math.max(last, current.claim), 3), event })
-  }
+  const { claim, startedAt, attempt, worker, finishedAt, createdAt, state, reason, error } = job
+  if (startedAt && (state === 'running' || state === 'completed'))
+    placed.push({ place: at(claim, 0), event: { type: 'started', at: startedAt, attempt, worker } })
+  if (isFinal(state))
+    placed.push({ place: at(claim, 3), event: { type: 'ended', at: finishedAt ?? createdAt, state, reason, error } })
   return placed
 }
 

@@ -1,11 +1,11 @@
 import { LegworkError } from '../core/errors.ts'
 import { isDisconnect } from './failure.ts'
-import { type Connection, freePlans } from './connection.ts'
+import { type Connection, freePlans, type Queryable } from './connection.ts'
 import { migrate } from './migrate.ts'
 import { cancel } from './queries/cancel.ts'
 import { claim } from './queries/claim.ts'
 import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
-import { appendFeed, readFeed } from './queries/feed.ts'
+import { appendFeed, type FeedSnapshot, readFeed } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
 import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
@@ -59,7 +59,8 @@ export function createStore(connection: Connection): Store {
     find: (id) => find(connection, slotOf(id), id),
     whyWaiting: (job) => whyWaiting(connection, slotOf(job.id), job),
     attempts: (id) => attempts(connection, slotOf(id), id),
-    readFeed: (id, after, limit) => readFeed(connection, slotOf(id), id, after, limit),
+    readFeed: (id, after, limit) => feedSnapshot(connection, id, after, limit),
+    transaction: (work) => connection.transaction((tx) => work(openTransaction(tx))),
     ended: (ids) => endedBySlot(connection, ids),
     list: async (options) => listSafely(connection, await slots(), options),
 
@@ -91,6 +92,27 @@ async function listSafely(connection: Connection, slots: readonly number[], opti
     await tx.script(freePlans)
     return list(tx, slots, options)
   })
+}
+
+/** Three reads of one moment: events that come between them would get places before ones that were told already. */
+function feedSnapshot(
+  connection: Connection,
+  id: string,
+  after: { claim: number; seq: string },
+  limit: number,
+): Promise<FeedSnapshot | undefined> {
+  const slot = slotOf(id)
+  return connection.transaction(async (tx) => {
+    await tx.script('set transaction isolation level repeatable read, read only')
+    const job = await find(tx, slot, id)
+    if (!job) return undefined
+    return { job, attempts: await attempts(tx, slot, id), lines: await readFeed(tx, slot, id, after, limit) }
+  })
+}
+
+/** The engine's own transaction in the shape that `enqueue` takes; statements of the caller are not kept prepared. */
+function openTransaction(tx: Queryable): Transaction {
+  return { query: (text, params) => tx.query({ name: '', text, repeatable: false }, params) }
 }
 
 /** A statement's parameter must stay far below the 256 MB a jsonb may have. */

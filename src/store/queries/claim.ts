@@ -168,7 +168,12 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
   const jobs = rest.map((row) => jobOf(row, slot, batch))
   if (lanes.length > 1) jobs.sort((a, b) => (order.get(laneOf(a)) ?? 0) - (order.get(laneOf(b)) ?? 0) || a.seq - b.seq)
   else jobs.sort((a, b) => a.seq - b.seq)
-  return { jobs, parked: first?.parked ?? 0, xmin: Number(first?.xmin), xid: first?.xid ? Number(first.xid) : undefined }
+  return {
+    jobs,
+    parked: first?.parked ?? 0,
+    xmin: Number(first?.xmin),
+    xid: first?.xid ? Number(first.xid) : undefined,
+  }
 }
 
 function laneOf(job: ClaimedJob): string {

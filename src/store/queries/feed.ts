@@ -1,3 +1,4 @@
+import type { AttemptRecord, JobRecord } from './find.ts'
 import { type Queryable, repeatable } from '../connection.ts'
 
 /** A line for the feed of a running job, fenced by its claim. `data` is JSON text. */
@@ -58,10 +59,18 @@ export interface FeedRow {
   readonly data: unknown
 }
 
+/** Everything a feed is made of. */
+export interface FeedSnapshot {
+  readonly job: JobRecord
+  readonly attempts: readonly AttemptRecord[]
+  readonly lines: readonly FeedRow[]
+}
+
 const read = repeatable(
   'lw_feed_read',
-  `select claim, seq::text as seq, at, kind, data from legwork.feed
-    where slot = $1::smallint and job_id = $2::bigint and (claim, seq) > ($3::int, $4::bigint) order by claim, seq limit $5::int`,
+  `select claim, seq::text as seq, at, kind, data from legwork.feed f
+    where slot = $1::smallint and job_id = $2::bigint and (claim, seq) > ($3::int, $4::bigint)
+    order by f.claim, f.seq limit $5::int`,
 )
 
 /** Entries of one job after (claim, seq), oldest first. */

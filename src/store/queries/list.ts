@@ -1,5 +1,7 @@
-import { LegworkError, optionError } from '../../core/errors.ts'
+import { toJson } from '../../core/codec.ts'
+import { LegworkError, optionError, show } from '../../core/errors.ts'
 import { type State, stateCode, states } from '../../core/states.ts'
+import { nearest } from '../../core/suggest.ts'
 import type { Queryable } from '../connection.ts'
 import { jobColumns, type JobRecord, recordOf } from './find.ts'
 
@@ -74,18 +76,22 @@ class FilterText {
   readonly #states: readonly State[]
 
   constructor(filter: JobFilter) {
+    checkNames(filter)
     this.#states = filter.state === undefined ? states : stateList(filter.state)
     if (filter.queue !== undefined) {
       this.where(
-        `queue_id = any(array(select id from legwork.queue where name = any(${this.param(listOf(filter.queue), 'text[]')})))`,
+        `queue_id = any(array(select id from legwork.queue where name = any(${this.param(textsOf(filter.queue, 'queue'), 'text[]')})))`,
       )
     }
-    if (filter.name !== undefined) this.where(`name = any(${this.param(listOf(filter.name), 'text[]')})`)
-    if (filter.tag !== undefined) this.where(`tags @> ${this.param(listOf(filter.tag), 'text[]')}`)
-    if (filter.key !== undefined) this.where(`key = ${this.param(filter.key, 'text')}`)
-    if (filter.input !== undefined) this.where(`input @> ${this.param(JSON.stringify(filter.input), 'jsonb')}`)
-    if (filter.createdAfter) this.where(`created_at >= ${this.param(filter.createdAfter, 'timestamptz')}`)
-    if (filter.createdBefore) this.where(`created_at < ${this.param(filter.createdBefore, 'timestamptz')}`)
+    if (filter.name !== undefined) this.where(`name = any(${this.param(textsOf(filter.name, 'name'), 'text[]')})`)
+    if (filter.tag !== undefined) this.where(`tags @> ${this.param(textsOf(filter.tag, 'tag'), 'text[]')}`)
+    if (filter.key !== undefined) this.where(`key = ${this.param(textsOf(filter.key, 'key')[0], 'text')}`)
+    if (filter.input !== undefined)
+      this.where(`input @> ${this.param(toJson(filter.input, 'The filter input'), 'jsonb')}`)
+    if (filter.createdAfter !== undefined)
+      this.where(`created_at >= ${this.param(instantOf(filter.createdAfter, 'createdAfter'), 'timestamptz')}`)
+    if (filter.createdBefore !== undefined)
+      this.where(`created_at < ${this.param(instantOf(filter.createdBefore, 'createdBefore'), 'timestamptz')}`)
   }
 
   param(value: unknown, type: string): string {
@@ -133,12 +139,44 @@ function stateList(given: State | readonly State[]): readonly State[] {
   return wanted
 }
 
-function listOf(value: string | readonly string[]): readonly string[] {
-  return typeof value === 'string' ? [value] : value
+function textsOf(value: string | readonly string[], option: string): readonly string[] {
+  const list = typeof value === 'string' ? [value] : value
+  const good = Array.isArray(list) && list.every((text) => typeof text === 'string' && !text.includes('\0'))
+  if (!good) throw optionError(option, 'text or a list of texts', value)
+  return list
+}
+
+function instantOf(value: Date, option: string): Date {
+  if (!(value instanceof Date) || Number.isNaN(value.getTime())) throw optionError(option, 'a valid Date', value)
+  return value
+}
+
+const known = [
+  'state',
+  'queue',
+  'name',
+  'tag',
+  'key',
+  'input',
+  'createdAfter',
+  'createdBefore',
+  'limit',
+  'after',
+  'order',
+]
+
+/** A filter with a slip in its name would fit every job: too much to cancel by mistake. */
+function checkNames(filter: JobFilter): void {
+  const unknown = Object.keys(filter).find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  const guess = nearest(unknown, known)
+  throw new LegworkError('LW_OPTION_INVALID', `There is no filter ${show(unknown)}.`, {
+    hint: guess === undefined ? `Known: ${known.join(', ')}.` : `Did you mean ${show(guess)}?`,
+  })
 }
 
 function cursorOf(after: string): string {
-  if (!/^\d{1,19}$/.test(after))
-    throw new LegworkError('LW_OPTION_INVALID', `Option after is not a cursor of this list: ${JSON.stringify(after)}.`)
+  if (!/^\d{1,19}$/.test(after) || BigInt(after) >= 2n ** 63n)
+    throw new LegworkError('LW_OPTION_INVALID', `Option after is not a cursor of this list: ${show(after)}.`)
   return after
 }

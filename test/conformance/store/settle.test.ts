@@ -182,11 +182,11 @@ test('the feed keeps order within a claim, and the latest progress stays on the 
   ])
   expect(mine).toEqual(new Set([id, other]))
   await store.appendFeed(0, [line('"c"')])
-  const rows = await store.readFeed(id!, { claim: 0, seq: '0' }, 100)
+  const rows = (await store.readFeed(id!, { claim: 0, seq: '0' }, 100))!.lines
   expect(rows.map((row) => row.data)).toEqual(['a', 10, 'b', 20, 'c'])
   expect((await store.find(id!))?.progress).toBe(20)
   const second = rows[1]!
-  const rest = await store.readFeed(id!, { claim: second.claim, seq: second.seq }, 2)
+  const rest = (await store.readFeed(id!, { claim: second.claim, seq: second.seq }, 2))!.lines
   expect(rest.map((row) => row.data)).toEqual(['b', 20])
 })
 
@@ -202,13 +202,13 @@ test('lines of a lost claim and of a current one in one call: only the current o
     { id: other!, claim: 1, kind: 'log', data: '"good"' },
   ])
   expect(mine).toEqual(new Set([other]))
-  expect(await store.readFeed(id!, { claim: 0, seq: '0' }, 10)).toEqual([])
+  expect((await store.readFeed(id!, { claim: 0, seq: '0' }, 10))!.lines).toEqual([])
   // The old and the new claim of the same job beside each other, as after a rescue.
   await store.appendFeed(0, [
     { id: id!, claim: 1, kind: 'progress', data: '1' },
     { id: id!, claim: 2, kind: 'progress', data: '2' },
     { id: id!, claim: 1, kind: 'progress', data: '3' },
   ])
-  expect((await store.readFeed(id!, { claim: 0, seq: '0' }, 10)).map((row) => row.data)).toEqual([2])
+  expect((await store.readFeed(id!, { claim: 0, seq: '0' }, 10))!.lines.map((row) => row.data)).toEqual([2])
   expect((await store.find(id!))?.progress).toBe(2)
 })

@@ -82,7 +82,7 @@ test('what belongs to a job that still lives is kept however old it is', async (
   await advance(200 * day)
   await store.maintain(retention)
   expect(await store.attempts(id!)).toHaveLength(1)
-  expect(await store.readFeed(id!, { claim: 0, seq: '0' }, 10)).toHaveLength(1)
+  expect((await store.readFeed(id!, { claim: 0, seq: '0' }, 10))!.lines).toHaveLength(1)
 })
 
 test('history is kept to a count, the newest of it', async () => {
