@@ -40,12 +40,16 @@ export async function adoptPglite(database: PGlite, release: () => Promise<void>
 /** int8 as text, like `pg` does: ids do not fit a number. */
 const parsers = { 20: (value: string) => value }
 
+/** Milliseconds of statements after which the event loop gets a turn. */
+const breath = 5
+
 class PgliteConnection implements Connection {
   readonly kind = 'pglite'
   readonly traits = { exclusive: true, vacuums: false } as const
   readonly #database: PGlite
   readonly #release: () => Promise<void>
   #closed = false
+  #breathed = 0
 
   constructor(database: PGlite, release: () => Promise<void>) {
     this.#database = database
@@ -53,6 +57,7 @@ class PgliteConnection implements Connection {
   }
 
   async query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]> {
+    await this.#breathe()
     return rowsOf<R>(this.#open(), statement, params)
   }
 
@@ -61,7 +66,18 @@ class PgliteConnection implements Connection {
   }
 
   async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    await this.#breathe()
     return this.#open().transaction((tx) => work(new PgliteTransaction(tx)))
+  }
+
+  /**
+   * The database runs in this thread and answers without the event loop ever turning: a caller that adds job after job
+   * would keep timers, heartbeats and everybody else's I/O waiting for ever.
+   */
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#breathed < breath) return
+    await new Promise((next) => setImmediate(next))
+    this.#breathed = performance.now()
   }
 
   /** Nobody else can listen: the process wakes itself. */
