@@ -65,7 +65,7 @@ async function preparePostgres(project: TestProject): Promise<() => Promise<void
   return teardown
 }
 
-async function findServer(): Promise<PostgresServer> {
+async function findServer(): Promise<Pick<PostgresServer, 'url' | 'stop'>> {
   const url = process.env.DATABASE_URL
   return url ? { url, stop: async () => {} } : startPostgres()
 }

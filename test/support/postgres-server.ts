@@ -10,6 +10,7 @@ import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { withConnection } from './postgres.ts'
 
 const run = promisify(execFile)
 
@@ -21,11 +22,17 @@ const user = asRoot ? nobody : {}
 const everywhere = ['unix_socket_directories=']
 const forTests = ['fsync=off', 'full_page_writes=off', 'max_wal_size=256MB', 'max_connections=200']
 
-// The server ends and its folder goes when this end of the pipe is closed, so even a `kill -9` of the tests leaves nothing.
-const guard = '"$@" </dev/null & server=$!; cat >/dev/null; kill -INT $server; wait $server; rm -rf "$BINARIES" "$DATA"'
+// The server ends and its folder goes when this end of the pipe is closed, so even a `kill -9` of the tests leaves
+// nothing. A line on the pipe names a signal to end it with; then it is started again.
+const guard =
+  'serve() { "$@" </dev/null & server=$!; }; serve "$@"; ' +
+  'while read -r signal; do kill -"$signal" $server; wait $server; serve "$@"; done; ' +
+  'kill -INT $server; wait $server; rm -rf "$BINARIES" "$DATA"'
 
 export interface PostgresServer {
   readonly url: string
+  /** Ends it in an orderly way, or as a crash would, and starts it again with the same data at the same address. */
+  restart(how: 'orderly' | 'crash'): Promise<void>
   stop(): Promise<void>
 }
 
@@ -116,11 +123,21 @@ async function serve(folders: Folders, password: string, settings: readonly stri
   const url = `postgres://tester:${password}@127.0.0.1:${port}/postgres`
   try {
     await untilReady(url, log)
-    return { url, stop }
+    const restart = async (how: 'orderly' | 'crash'): Promise<void> => {
+      const before = await startedAt(url)
+      child.stdin?.write(how === 'crash' ? 'QUIT\n' : 'INT\n')
+      while ((await startedAt(url).catch(() => before)) === before) await new Promise((next) => setTimeout(next, 20))
+    }
+    return { url, restart, stop }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+async function startedAt(url: string): Promise<string | undefined> {
+  const started = 'select pg_postmaster_start_time()::text as at'
+  return withConnection(url, async (client) => (await client.query<{ at: string }>(started)).rows[0]?.at)
 }
 
 async function spawnGuarded(
