@@ -32,18 +32,18 @@ export interface TestEngine {
   readonly engine: Legwork
   readonly clock: VirtualClock
   /** Lets time pass, running what becomes due on the way. */
-  advance(duration: Duration): Promise<void>
+  readonly advance: (duration: Duration) => Promise<void>
   /** Resolves when every job that is ready has run, whichever engine of this database ran it; time stands still. */
-  drain(): Promise<void>
+  readonly drain: () => Promise<void>
   /** The process dies: nothing more is claimed, written or told, running handlers have nobody to report to. */
-  crash(): Promise<void>
+  readonly crash: () => Promise<void>
   /**
    * One more process on the same database, with the same clock. A PGlite belongs to one process: there, crash or close
    * the engine before.
    */
-  another(options?: Partial<Omit<TestEngineOptions, 'database' | 'start'>>): Promise<TestEngine>
+  readonly another: (options?: Partial<Omit<TestEngineOptions, 'database' | 'start'>>) => Promise<TestEngine>
   /** Closes this engine and every other one of the same database. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /** What the engines of one test share. */

@@ -93,5 +93,5 @@ test('a trigger of the application enqueues with its transaction', async () => {
   )
   await database.query(`insert into public.member values ('ada'), ('grace')`)
   await drain()
-  expect(seen.toSorted()).toEqual(['ada', 'grace'])
+  expect(new Set(seen)).toEqual(new Set(['ada', 'grace']))
 })

@@ -91,14 +91,16 @@ test('many jobs of one definition', () => {
 })
 
 test('the key is a function of the input', () => {
-  job('order.place', { input: z.object({ order: z.string() }), key: ({ order }) => order })
+  const place = job('order.place', { input: z.object({ order: z.string() }), key: ({ order }) => order })
+  expectTypeOf(place.key).toEqualTypeOf<((input: { order: string }) => string | undefined) | undefined>()
   // @ts-expect-error -- no such field
   job('order.place', { input: z.object({ order: z.string() }), key: ({ id }) => id })
 })
 
 test('options are checked', () => {
   const tick = job('tick')
-  void lw.enqueue(tick, undefined, { delay: '5m', priority: 'high', tags: ['a'], headers: { tenant: 'x' } })
+  const ref = lw.enqueue(tick, undefined, { delay: '5m', priority: 'high', tags: ['a'], headers: { tenant: 'x' } })
+  expectTypeOf(ref).resolves.toExtend<JobRef>()
   // @ts-expect-error -- not a duration
   void lw.enqueue(tick, undefined, { delay: '5 minutes' })
   // @ts-expect-error -- not a priority
