@@ -99,6 +99,7 @@ async function spawnWorker(task: Task): Promise<RemoteWorker> {
   child.once('exit', (code) => fail(new Error(`The worker process ended with code ${code}.`)))
   const heard = { opened: signal(), working: signal() }
   const worker: RemoteWorker = {
+    failed,
     onStarted: () => undefined,
     onSettled: () => undefined,
     async start() {

@@ -75,7 +75,10 @@ async function measure(
         }
         console.log(progressLine(scenario, name, peer, round, answer.found))
         if (round === 0) continue
-        for (const [metric, value] of Object.entries(answer.found)) samples.push({ metric, peer, round, value })
+        for (const [metric, value] of Object.entries(answer.found)) {
+          // What could not be measured in the time there was (nothing was settled) has no figure.
+          if (Number.isFinite(value)) samples.push({ metric, peer, round, value })
+        }
       }
     }
   }

@@ -38,6 +38,8 @@ export interface RemoteWorker {
   onStarted: (n: number, at: number) => void
   /** Jobs settled so far. */
   onSettled: (total: number) => void
+  /** Rejects when the process ends by itself. */
+  readonly failed: Promise<never>
   /** Begins to work; resolves when it does. */
   start(): Promise<void>
   /** Ends it and tells how often each of its statements was sent and what it used. */

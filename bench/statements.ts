@@ -41,9 +41,10 @@ function count(name: string): void {
   counts[name] = (counts[name] ?? 0) + 1
 }
 
-/** No row, or one that stands for none. */
-function isEmpty({ rows }: pg.QueryResult<{ id?: unknown }>): boolean {
-  return rows.length === 0 || (rows.length === 1 && rows[0]?.id === null)
+/** No row, or one that stands for none. Several statements in one text give a list of results. */
+function isEmpty(result: pg.QueryResult<{ id?: unknown }> | pg.QueryResult[]): boolean {
+  if (Array.isArray(result)) return false
+  return result.rows.length === 0 || (result.rows.length === 1 && result.rows[0]?.id === null)
 }
 
 /** How many statements were sent; those that brought nothing are counted twice in `sent`. */

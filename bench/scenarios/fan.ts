@@ -20,6 +20,7 @@ export const fan: Scenario = {
     ]),
   ),
   cases: Object.fromEntries(counts.map((count) => [`${count}`, (run: Run) => drainWith(run, count)])),
+  unfit: (peer) => (peer.name === 'limit' ? 'its loop knows of one process only' : undefined),
 }
 
 /** All processes have connected when the clock starts; from their start until the last result is stored. */
@@ -43,7 +44,7 @@ async function drainWith(run: Run, processes: number): Promise<Record<string, nu
   })
   const began = now()
   await Promise.all(workers.map((worker) => worker.start()))
-  await done
+  await Promise.race([done, ...workers.map((worker) => worker.failed)])
   const settled = sum(totals)
   return { [`fan/${processes}`]: settled / ((last - began) / 1000), ...(await waste(workers, processes, settled)) }
 }

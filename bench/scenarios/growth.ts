@@ -20,6 +20,7 @@ export const growth: Scenario = {
   name: 'growth',
   title:
     'The same with a tenth and with ten times the jobs (10,000 · 100,000 · 1,000,000 unless --jobs says so), then with all of these in history',
+  peers: ['legwork'],
   metrics: {
     ...Object.fromEntries(
       Object.entries(sizes).flatMap(([size, times]): [string, MetricInfo][] => [
@@ -48,7 +49,6 @@ export const growth: Scenario = {
       return { ...found, 'growth/after': after.rate, ...(await answers(run)) }
     },
   },
-  unfit: (peer) => (peer.name === 'legwork' ? undefined : 'compared with itself only'),
 }
 
 async function grown(run: Run, size: keyof typeof sizes): Promise<Record<string, number>> {

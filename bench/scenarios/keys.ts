@@ -23,7 +23,10 @@ export const keys: Scenario = {
     apart: async (run) => ({ 'keys/apart': await besideHotKey(run, 0) }),
     hot: async (run) => ({ 'keys/hot': await besideHotKey(run, Math.ceil(run.sizes.jobs / share)) }),
   },
-  unfit: (peer) => (peer.features.includes('keys') ? undefined : 'has no keys (or not for free)'),
+  unfit(peer) {
+    if (peer.features.includes('keys')) return undefined
+    return peer.name === 'limit' ? 'its loop knows of no keys' : 'has no such thing, or not in its free edition'
+  },
 }
 
 async function drained(run: Run, also: (n: number) => { key?: string }): Promise<number> {
