@@ -6,7 +6,7 @@ const lockKey = repeatable(
   'lw_cancel_lock',
   `select from legwork.key_holder k
     where k.slot = $1::smallint and k.job_id = $2::bigint
-      and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint and j.key is not null)) for update`,
+      and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint)) for update`,
 )
 
 /** A running job only gets the request; its worker ends it. Everything else ends here. */

@@ -31,12 +31,15 @@ export interface SettleScope {
   readonly emptyBatches: readonly number[]
 }
 
-/** Locks in (name, key) order before anything else, as the claim does, so that the two cannot deadlock. */
+/**
+ * Locks in (name, key) order before anything else, as the claim does, so that the two cannot deadlock. Jobs without a
+ * key are not left out by a condition: it would bring in the index of the keys, which an old statistic may prefer.
+ */
 const lockKeys = repeatable(
   'lw_settle_lock',
   `select from legwork.key_holder k
     where k.slot = $1::smallint and k.job_id = any($2::bigint[])
-      and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[]) and j.key is not null))
+      and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[])))
     order by k.name, k.key for update`,
 )
 

@@ -1,0 +1,150 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { createStore } from '../../../src/store/sql-store.ts'
+import { freshDatabase, type TestDatabase } from '../../support/database.ts'
+import { benchOf, type StoreBench } from '../support.ts'
+import { type Explained, ExplainingConnection, rowsRead } from './explained.ts'
+
+/** Jobs a statement of these tests is about. */
+const batch = 50
+
+/** Tables that grow with the work; none of them may ever be read from end to end. */
+const growing = /^(job|key_holder|attempt|feed|finished)/
+
+const names = ['plain', 'keyed', 'delayed', 'unique']
+
+const histories: readonly [string, (database: TestDatabase) => Promise<void>][] = [
+  ['were never analyzed', (database) => fill(database, 20_000)],
+  [
+    'were analyzed when they were empty',
+    async (database) => {
+      await analyze(database)
+      await fill(database, 20_000)
+    },
+  ],
+  [
+    'were analyzed when they had one row',
+    async (database) => {
+      await fill(database, 1)
+      await analyze(database)
+      await fill(database, 20_000)
+    },
+  ],
+  [
+    'are big and were analyzed',
+    async (database) => {
+      await fill(database, 50_000)
+      await analyze(database)
+    },
+  ],
+]
+
+test.each(histories)(
+  'statements read no more than they are about on tables that %s',
+  { timeout: 60_000 },
+  async (_, prepare) => {
+    expect(await everyStatement(prepare)).toBeGreaterThan(25)
+  },
+)
+
+/** Runs every hot statement on filled tables and holds its plan against the rules. */
+async function everyStatement(prepare: (database: TestDatabase) => Promise<void>): Promise<number> {
+  const database = await freshDatabase()
+  if (database.kind !== 'postgres') throw new Error('This needs a server.')
+  for (const table of ['job', 'key_holder', 'lease', 'tally', 'finished_done_default', 'finished_dead_default'])
+    await database.query(`alter table legwork.${table} set (autovacuum_enabled = off)`)
+  await prepare(database)
+  const connection = await ExplainingConnection.connect(database.url)
+  onTestFinished(() => connection.close())
+  const bench = benchOf(createStore(connection), database)
+  await useEverything(bench, connection)
+  return connection.count
+}
+
+async function useEverything(bench: StoreBench, connection: ExplainingConnection): Promise<void> {
+  const { store, worker, enqueue } = bench
+  const [one, two] = [await worker(), await worker()]
+  connection.take()
+  const some = async (what: string, work: () => Promise<unknown>, most = batch) => {
+    await work()
+    for (const explained of connection.take()) check(what, explained, most)
+  }
+  // Some of them are set aside, because a job with their key goes first.
+  const jobs = (await one.claim({ limit: 2 * batch, names, priorities: [0] })).slice(0, batch)
+  for (const explained of connection.take()) {
+    check('claim', explained, 2 * batch)
+    if (explained.name === 'lw_claim') expect(indexes(explained), 'the ready scan').toContain('job_ready')
+  }
+  expect(jobs.filter((job) => job.key !== undefined).length).toBeGreaterThan(0)
+  const held = jobs.map(({ id, claim }) => ({ id, claim }))
+  await some('lookAfter', () => store.lookAfter(0, one.id, held))
+  await some('feed', () =>
+    store.appendFeed(
+      0,
+      held.map((job) => ({ ...job, kind: 'progress', data: '1' })),
+    ),
+  )
+  await some('settle', () => one.end(jobs.slice(0, 30)))
+  await some('die', () => one.end(jobs.slice(30, 35), 'dead'))
+  await some('return', () => one.giveBack(jobs.slice(35, 40), 'retry', 5))
+  await some('release', () => one.giveBack(jobs.slice(40, 45), 'released'))
+  await some('strays', () => store.returnStrays(one.id, [one.lastBatch]))
+  await some('probe', () => store.probeLanes(0, [{ queueId: 1, low: -100, high: 0 }]))
+  await some('stage', () => store.stage(0, batch))
+  await some('nextDue', () => store.nextDue(0))
+  await some('claim keyed', () => two.claim({ limit: batch, names: ['keyed'], priorities: [0] }), 8 * batch)
+  await some('rescue', () => store.rescue({ rescuer: one.id, lease: -1, limits: {}, defaultLimit: 9 }))
+  await some('sweep', () => store.sweep(0))
+  await some('find', () => store.find(jobs[0]!.id))
+  await some('attempts', () => store.attempts(jobs[30]!.id))
+  await some('readFeed', () => store.readFeed(jobs[0]!.id, { claim: 0, seq: '0' }, 10))
+  await some('ended', () => store.ended(jobs.map((job) => job.id)))
+  await some('cancel', () => store.cancel(jobs[44]!.id, 'no'))
+  await some('redrive', () => store.redrive(jobs.slice(30, 35).map((job) => job.id)))
+  await some('enqueue', () =>
+    enqueue(...Array.from({ length: batch }, (_, n) => ({ name: 'unique', unique: `u${n}` }))),
+  )
+  await some('list', () => store.list({ limit: batch }))
+}
+
+/** No growing table is read from end to end or sorted, and what is read belongs to the batch. */
+function check(what: string, explained: Explained, most: number): void {
+  const text = `${what} (${explained.name || 'unnamed'})`
+  const whole = explained.nodes.filter(
+    (node) => node['Node Type'] === 'Seq Scan' && growing.test(node['Relation Name'] ?? ''),
+  )
+  // A partition that is empty costs nothing to read.
+  const costly = whole.filter((node) => (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0) > 0)
+  expect(
+    costly.map((node) => node['Relation Name']),
+    `${text} reads whole tables`,
+  ).toEqual([])
+  expect(rowsRead(explained, 'job'), `rows of job that ${text} has read`).toBeLessThanOrEqual(6 * most)
+  expect(explained.buffers, `pages that ${text} has touched`).toBeLessThan(300 + 60 * most)
+}
+
+function indexes({ nodes }: Explained): (string | undefined)[] {
+  return nodes.map((node) => node['Index Name'])
+}
+
+/** Ready, keyed, delayed and unique jobs mixed, and as many finished ones. Keys come in groups of eight. */
+async function fill(database: TestDatabase, count: number): Promise<void> {
+  await database.query(
+    `select count(*) from legwork.enqueue_many((
+       select jsonb_agg(case n % 5 when 0 then jsonb_build_object('name', 'keyed', 'key', 'k' || (n / 40))
+                when 1 then jsonb_build_object('name', 'delayed', 'delayMs', 1)
+                when 2 then jsonb_build_object('name', 'unique', 'unique', 'u' || n)
+                else jsonb_build_object('name', 'plain', 'tags', jsonb_build_array('t' || n % 10)) end order by n)
+         from generate_series(1, $1::int) n))`,
+    [count],
+  )
+  await database.query(
+    `insert into legwork.finished (id, created_at, queue_id, claim, slot, priority, state, attempt, crashes, name)
+       select -n * 256, now(), 1, 1, 0, 0, case when n % 50 = 0 then 11 else 10 end, 1, 0, 'plain'
+         from (select count(*) as old from legwork.finished) f, generate_series(f.old + 1, f.old + $1::int) n`,
+    [count],
+  )
+}
+
+async function analyze(database: TestDatabase): Promise<void> {
+  await database.query('vacuum analyze')
+}
