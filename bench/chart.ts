@@ -19,8 +19,10 @@ const colours: Readonly<Record<string, string>> = {
 
 /** Horizontal bars: a block per metric, a bar per peer, the spread as a thin line. No script, no font of its own. */
 export function chart(report: Report): string {
-  const metrics = Object.values(report.scenarios).flatMap(({ metrics: all }) =>
-    Object.entries(all).filter(([name]) => report.values[name]),
+  const metrics = Object.entries(report.scenarios).flatMap(([scenario, { metrics: all }]) =>
+    Object.entries(all)
+      .filter(([name]) => report.values[name])
+      .map(([name, info]) => [name, { ...info, title: titleOf(scenario, info) }] as const),
   )
   const parts: string[] = []
   let y = 58
@@ -37,6 +39,11 @@ export function chart(report: Report): string {
 ${parts.join('\n')}
 </svg>
 `
+}
+
+/** Outside its table a title must say which scenario it belongs to. */
+function titleOf(scenario: string, { title }: MetricInfo): string {
+  return title.startsWith(scenario) ? title : `${scenario}: ${title}`
 }
 
 function blockOf(

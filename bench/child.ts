@@ -30,17 +30,19 @@ type WorkerMessage =
   | { readonly settled: number }
   | { readonly end: Awaited<ReturnType<RemoteWorker['stop']>> }
 
+// Whoever started this has ended, by itself or not: nobody waits for an answer any more.
+process.once('disconnect', () => process.exit())
+
 process.once('message', (task: Task) => {
   const peer = peers.get(task.peer)
   if (!peer) throw new Error(`No peer named ${task.peer}.`)
   const done = task.role === 'run' ? answer(task, peer) : work(task, peer)
   done
-    .catch((error: unknown) => process.send?.({ failed: error instanceof Error ? error.stack : String(error) }))
-    .finally(() => {
-      // Whatever a peer has left open must not keep the benchmark waiting.
-      setTimeout(() => process.exit(), 1_000).unref()
-      if (process.connected) process.disconnect?.()
-    })
+    .catch((error: unknown) =>
+      send({ failed: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+    )
+    // Whatever a peer has left open must not keep the benchmark waiting.
+    .finally(() => process.exit())
 })
 
 async function answer(task: Task, peer: Peer): Promise<void> {

@@ -24,6 +24,10 @@ export interface Skip {
   readonly why: string
 }
 
+/** Ctrl-C ends the run under way; what was started and made for it is still cleaned up. */
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort())
+
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2))
   if (options.help) return console.log(usage)
@@ -66,7 +70,9 @@ async function measure(
     for (let round = 0; round <= options.rounds; round++) {
       for (const { peer, name } of runs) {
         if (failed.has(`${peer} ${name}`)) continue
+        interrupted.signal.throwIfAborted()
         const answer = await runOne(scenario, name, peer, options, servers[peers.get(peer)!.store])
+        interrupted.signal.throwIfAborted()
         if ('failed' in answer) {
           failed.add(`${peer} ${name}`)
           skips.push({ peer, what: label(scenario, name), why: `failed: ${answer.failed.split('\n')[0]}` })
@@ -156,7 +162,9 @@ async function inChild(task: Task, profile: string | undefined): Promise<Answer>
   const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
   const child = fork(file, { execArgv: [...process.execArgv, ...flags] })
   // Preparing takes its time too; whoever needs much more than that hangs.
-  const timer = setTimeout(() => child.kill('SIGKILL'), (task.sizes.seconds * 4 + 300) * 1000)
+  const kill = () => child.kill('SIGKILL')
+  const timer = setTimeout(kill, (task.sizes.seconds * 4 + 300) * 1000)
+  interrupted.signal.addEventListener('abort', kill)
   try {
     return await new Promise<Answer>((resolve) => {
       let answer: Answer = { failed: 'the process ended without an answer' }
@@ -166,6 +174,7 @@ async function inChild(task: Task, profile: string | undefined): Promise<Answer>
     })
   } finally {
     clearTimeout(timer)
+    interrupted.signal.removeEventListener('abort', kill)
   }
 }
 

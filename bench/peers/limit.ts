@@ -57,9 +57,19 @@ async function openOn(database: RawDatabase): Promise<Session> {
     async close() {
       worker.stopped = true
       await worker.running
+      await requireSettled(producing)
       await database.close()
     },
   }
+}
+
+/** Every lease has gone with its last job; otherwise this loop is out of step with the statements and its figures are worth nothing. */
+async function requireSettled(raw: Raw): Promise<void> {
+  const { rows } = await raw.run(
+    { name: 'bench_leases', text: 'select count(*)::int from legwork.lease', repeatable: true },
+    [],
+  )
+  if (rows[0]?.[0] !== 0) throw new Error('The limit has claimed jobs that it could not settle.')
 }
 
 /** Calls that arrive while a statement is under way share the next one. */
@@ -112,7 +122,10 @@ async function run({ claiming, settling, ears, worker }: Loop): Promise<void> {
     await Promise.all(jobs.inputs.map(async (input) => ears.started((JSON.parse(input) as { n: number }).n)))
     await settled
     settled = jobs.ids.length > 0 ? settle(settling, jobs, ears) : new Promise((resolve) => setTimeout(resolve, 2))
-    if (worker.stopped) await claimed
+    if (worker.stopped) {
+      await settled
+      settled = settle(settling, await claimed, ears)
+    }
   }
   await settled
 }
@@ -125,11 +138,11 @@ function claimer(raw: Raw): () => Promise<Batch> {
     number++
     const lanes = [{ ...(await lane), floor, max: batch }]
     const request = { slot: 0, workerId: 1, batch: number, limit: batch, lanes, names: ['bench.noop'] }
-    const { rows, column } = await send(raw, (on) => claim(on, request))
-    const ids = column('id') as (string | null)[]
-    if (ids[0] === null || rows.length === 0) return { number, ids: [], claims: [], inputs: [] }
-    floor = Math.max(floor, ...column('seq').map(Number))
-    return { number, ids: ids as string[], claims: column('claim') as number[], inputs: column('input') as string[] }
+    const { column } = await send(raw, (on) => claim(on, request))
+    const id = column('id') as (string | null)[]
+    const ofJobs = <T>(values: unknown[]): T[] => values.filter((_, place) => id[place] !== null) as T[]
+    for (const seq of ofJobs<string>(column('seq'))) floor = Math.max(floor, Number(seq))
+    return { number, ids: ofJobs(id), claims: ofJobs(column('claim')), inputs: ofJobs(column('input')) }
   }
 }
 
