@@ -8,6 +8,10 @@ create schema if not exists legwork;
 -- The one clock. Stable, so that it may stand in an UPDATE of a distributed table; tests replace it.
 create function legwork.now() returns timestamptz language sql stable parallel safe as 'select statement_timestamp()';
 
+-- Names this database: ids of jobs begin anew in every one, keys that go to other services must not.
+create table legwork.installation (id uuid primary key default gen_random_uuid());
+insert into legwork.installation default values;
+
 create table legwork.queue (
   id           int generated always as identity primary key,
   name         text not null unique,
@@ -86,7 +90,8 @@ create table legwork.key_holder (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 create index key_holder_free on legwork.key_holder (slot, name, key) where job_id is null;
 
--- One row per process that runs jobs; liveness is its heartbeat.
+-- One row per process that runs jobs; liveness is its heartbeat. suspect: the job it runs that was running when a worker
+-- died before; one at a time, so that the next death says whether it was that one.
 create table legwork.worker (
   id          int generated always as identity primary key,
   beat_at     timestamptz not null default legwork.now(),
@@ -95,6 +100,7 @@ create table legwork.worker (
   pid         int not null,
   concurrency int not null,
   running     int not null default 0,
+  suspect     bigint,
   state       text not null default 'running' check (state in ('running', 'stopping', 'stopped', 'dead')),
   host        text not null,
   process     text not null,

@@ -24,7 +24,12 @@ export interface EngineEvents {
   progress: JobName & { readonly value: unknown }
   log: JobName & { readonly level: string; readonly message: string; readonly data: unknown }
   /** Jobs of dead workers were given back by this process. */
-  rescued: { readonly workers: readonly number[]; readonly returned: number; readonly poisoned: readonly string[] }
+  rescued: {
+    readonly workers: readonly number[]
+    readonly returned: number
+    readonly poisoned: readonly string[]
+    readonly cancelled: readonly string[]
+  }
   /** Something in the background went wrong; the engine goes on. */
   error: { readonly during: string; readonly error: unknown }
 }

@@ -9,7 +9,7 @@ import { appendFeed, type FeedSnapshot, readFeed } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
 import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
-import { define, ensureQueues, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
+import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
 import { whyWaiting } from './queries/why.ts'
 import { rescue, returnStrays } from './queries/rescue.ts'
@@ -23,6 +23,7 @@ import {
   leasesOf,
   listWorkers,
   lookAfter,
+  markSuspect,
   registerWorker,
 } from './queries/workers.ts'
 import { slotOf, type Store } from './store.ts'
@@ -49,6 +50,7 @@ export function createStore(connection: Connection): Store {
 
     registerWorker: (info) => registerWorker(connection, info),
     beatWorker: (id, running, state) => beatWorker(connection, id, running, state),
+    markSuspect: (workerId, id) => markSuspect(connection, workerId, id),
     endWorker: (id) => endWorker(connection, id),
     lookAfter: (slot, workerId, held) => lookAfter(connection, slot, workerId, held),
     leasesOf: (workerId) => leasesOf(connection, workerId),
@@ -67,6 +69,7 @@ export function createStore(connection: Connection): Store {
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
 
+    installation: () => installation(connection),
     queues: () => queues(connection),
     queueStatus: () => queueStatus(connection),
     ensureQueues: (names) => ensureQueues(connection, names),

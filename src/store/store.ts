@@ -36,6 +36,8 @@ export interface Store {
 
   registerWorker(info: WorkerInfo): Promise<number>
   beatWorker(id: number, running: number, state: 'running' | 'stopping'): Promise<boolean>
+  /** Notes the suspect a worker is about to run (it was running when a worker died), undefined when it has ended. */
+  markSuspect(workerId: number, id: string | undefined): Promise<void>
   endWorker(id: number): Promise<void>
   lookAfter(slot: number, workerId: number, held: readonly Held[]): Promise<Look[]>
   leasesOf(workerId: number): Promise<readonly { batch: number; slot: number; ids: string[] }[]>
@@ -60,6 +62,8 @@ export interface Store {
   /** Dead and cancelled jobs run again, scheduled ones run now; the rest is left alone and left out of the answer. */
   redrive(ids: readonly string[]): Promise<Redriven>
 
+  /** A name for this database that no other has. */
+  installation(): Promise<string>
   queues(): Promise<QueueRow[]>
   queueStatus(): Promise<QueueStatus[]>
   ensureQueues(names: readonly string[]): Promise<void>

@@ -8,6 +8,8 @@ import type { Writer } from './writer.ts'
 export interface ContextParts {
   readonly held: Held
   readonly attempts: number
+  /** The name of the database, for keys that must not repeat in another. */
+  readonly installation: string
   readonly events: Emitter
   readonly writer: Writer
 }
@@ -62,7 +64,7 @@ export class Context implements JobContext {
     return new Date(this.#parts.held.job.createdAt)
   }
   get idempotencyKey(): string {
-    return `legwork-${this.id}`
+    return `${this.#parts.installation}-${this.id}`
   }
   get signal(): AbortSignal {
     return this.#parts.held.stop.signal

@@ -21,6 +21,7 @@ export interface ExecutorParts {
   readonly writer: Writer
   readonly middleware: readonly Middleware[]
   readonly isolation: () => Isolation
+  readonly installation: () => string
   /** Milliseconds a handler has between the abort of its signal and being left behind. */
   readonly grace: number
 }
@@ -114,8 +115,8 @@ function startTimer(run: Run): Cancel | undefined {
 }
 
 function contextParts(run: Run): ContextParts {
-  const { events, writer } = run.parts
-  return { held: run.held, attempts: run.retry.attempts, events, writer }
+  const { events, writer, installation } = run.parts
+  return { held: run.held, attempts: run.retry.attempts, installation: installation(), events, writer }
 }
 
 /** The reason of the abort outranks what the handler threw because of it. */

@@ -17,7 +17,8 @@ export interface MaintenanceParts {
   readonly maySeeDead: () => boolean
   readonly lease: number
   readonly retention: Retention
-  readonly onWoken: (lanes: readonly LaneName[]) => void
+  /** Lanes in which jobs became ready, and jobs that ended. */
+  readonly onMoved: (woken: readonly LaneName[], ended: readonly string[]) => void
 }
 
 const stageBatch = 1_000
@@ -90,11 +91,11 @@ export class Maintenance {
   }
 
   async #stage(): Promise<void> {
-    const { store, slots, onWoken } = this.#parts
+    const { store, slots, onMoved } = this.#parts
     for (const slot of slots()) {
       for (let more = true; more && !this.#stopped;) {
         const staged = await store.stage(slot, stageBatch)
-        if (staged.woken.length > 0) onWoken(staged.woken)
+        if (staged.woken.length > 0) onMoved(staged.woken, [])
         more = staged.more
       }
       const next = await store.nextDue(slot)
@@ -103,13 +104,14 @@ export class Maintenance {
   }
 
   async #tidy(): Promise<void> {
-    const { store, slots, onWoken, events } = this.#parts
+    const { store, slots, onMoved, events } = this.#parts
     if (this.#parts.maySeeDead()) {
       const rescued = await store.rescue(this.#rescueRequest())
-      if (rescued.workers.length > 0) events.emit('rescued', rescued)
-      onWoken(rescued.woken)
+      const { workers, returned, poisoned, cancelled } = rescued
+      if (workers.length > 0) events.emit('rescued', { workers, returned, poisoned, cancelled })
+      onMoved(rescued.woken, [...rescued.poisoned, ...rescued.cancelled])
     }
-    for (const slot of slots()) onWoken(await store.sweep(slot))
+    for (const slot of slots()) onMoved(await store.sweep(slot), [])
   }
 
   #rescueRequest(): Parameters<Store['rescue']>[0] {

@@ -19,6 +19,9 @@ export interface RunnerParts {
   readonly concurrency: number
   readonly grace: number
   readonly queueName: (queueId: number) => string
+  readonly installation: () => string
+  /** Resolves when the database knows which suspect runs. */
+  readonly markSuspect: (id: string | undefined) => Promise<void>
   /** A place has become free. */
   readonly onFinished: () => void
 }
@@ -37,9 +40,9 @@ export class Runner {
   #abandoned = false
 
   constructor(parts: RunnerParts) {
-    const { clock, events, writer, middleware, grace } = parts
+    const { clock, events, writer, middleware, grace, installation } = parts
     this.#parts = parts
-    this.#executor = { clock, events, writer, middleware, grace, isolation: () => this.#isolated() }
+    this.#executor = { clock, events, writer, middleware, grace, installation, isolation: () => this.#isolated() }
   }
 
   /** Starts these jobs as soon as there is room, in order. */
@@ -90,21 +93,37 @@ export class Runner {
   }
 
   async #run(held: Held): Promise<void> {
-    const { definitions, holdings, writer, onFinished } = this.#parts
-    const definition = definitions.get(held.job.name)
-    if (!definition) return // cannot be: the claim asks for known names only
-    const suspect = held.job.crashes > 0
     this.#running++
-    if (suspect) this.#suspectRuns = true
     try {
-      const outcome = await execute(held, definition, this.#executor)
-      if (holdings.get(held.job.id) === held) writer.settle(held, outcome)
+      await (held.job.crashes > 0 ? this.#runSuspect(held) : this.#execute(held))
     } finally {
       this.#running--
-      if (suspect) this.#suspectRuns = false
       this.#pump()
-      onFinished()
+      this.#parts.onFinished()
     }
+  }
+
+  /** If it kills this worker too, the database must know that it was this one. */
+  async #runSuspect(held: Held): Promise<void> {
+    const { markSuspect, events } = this.#parts
+    this.#suspectRuns = true
+    try {
+      await markSuspect(held.job.id)
+      await this.#execute(held)
+      await markSuspect(undefined)
+    } catch (error) {
+      events.emit('error', { during: 'noting a suspect', error }) // it goes back by its lease
+    } finally {
+      this.#suspectRuns = false
+    }
+  }
+
+  async #execute(held: Held): Promise<void> {
+    const { definitions, holdings, writer } = this.#parts
+    const definition = definitions.get(held.job.name)
+    if (!definition) return // cannot be: the claim asks for known names only
+    const outcome = await execute(held, definition, this.#executor)
+    if (holdings.get(held.job.id) === held) writer.settle(held, outcome)
   }
 
   #isolated(): Isolation {

@@ -54,6 +54,7 @@ export class Worker {
   readonly #timers = new Set<Cancel>()
   /** The jobs with a handler: only these are claimed. */
   readonly #names: readonly string[]
+  #installation = ''
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #stopping: Promise<void> | undefined
   #settled: (() => void)[] = []
@@ -79,6 +80,7 @@ export class Worker {
     if (this.#state !== 'new') return
     this.#state = 'running'
     const { clock, options } = this.#parts
+    this.#installation = await this.#parts.store.installation()
     await this.#heartbeat.register()
     this.#timers.add(clock.every(Math.max(100, options.lease / 4), () => void this.#heartbeat.beat()))
     this.#timers.add(clock.every(options.poll, () => void this.discover()))
@@ -113,7 +115,7 @@ export class Worker {
     this.#maintenance.expect(ms)
   }
 
-  /** Somebody asked to cancel these jobs; those that run here are told. */
+  /** Somebody says that these jobs are to be cancelled: the rows tell whether, and why. */
   lookAfter(ids: readonly string[]): void {
     void this.#heartbeat.lookAfter(ids)
   }
@@ -261,6 +263,8 @@ export class Worker {
       ...parts,
       queueName: (id) => this.#directory.nameOf(id),
       onFinished: () => this.#loop.finished(),
+      installation: () => this.#installation,
+      markSuspect: (id) => this.#parts.store.markSuspect(this.id, id),
     })
   }
 
@@ -314,7 +318,7 @@ export class Worker {
       maySeeDead: () => this.#heartbeat.steady,
       lease: options.lease,
       retention: options.retention,
-      onWoken: (lanes) => this.#announce({ woken: lanes }),
+      onMoved: (woken, ended) => this.#announce({ woken, ended }),
     })
   }
 }

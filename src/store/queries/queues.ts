@@ -57,6 +57,14 @@ export interface DefinitionRow {
   readonly outputSchema: string | null
 }
 
+const installationStatement = repeatable('lw_installation', 'select id::text as id from legwork.installation')
+
+/** The name of this database, the same for all processes. */
+export async function installation(on: Queryable): Promise<string> {
+  const [row] = await on.query<{ id: string }>(installationStatement, [])
+  return row?.id ?? ''
+}
+
 export async function pauseQueue(on: Queryable, name: string, reason: string | undefined): Promise<void> {
   await on.query(pauseStatement, [name, reason ?? null])
 }

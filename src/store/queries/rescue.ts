@@ -38,7 +38,7 @@ const leftBehind = repeatable(
 )
 
 const blame =
-  '(case when $6::boolean and (j.crashes > 0 or not exists (select from mine where crashes > 0)) then 1 else 0 end)'
+  '(case when $6::boolean and (j.crashes = 0 or j.id = (select w.suspect from legwork.worker w where w.id = $1::int)) then 1 else 0 end)'
 const ends = `(j.cancel_at is not null or j.crashes + ${blame} >= coalesce(($3::jsonb ->> j.name)::int, $4::int))`
 
 const slotsOf = repeatable(
@@ -47,8 +47,9 @@ const slotsOf = repeatable(
 )
 
 /*
- * Gives the jobs of a dead worker back. Blame: when some of them were suspects already (had crashed a worker before),
- * only they are blamed; suspects run one at a time, so innocent neighbours clear themselves. What has reached its limit
+ * Gives the jobs of a dead worker back. Blame: those that crashed no worker before become
+ * suspects, and the suspect that was running is blamed again; suspects run one at a time, so innocent neighbours clear
+ * themselves, and one that only waited is not blamed. What has reached its limit
  * or is to be cancelled is taken over under a new claim instead, and ended by the caller in the same transaction.
  */
 const recover = repeatable(

@@ -33,6 +33,8 @@ const beat = repeatable(
   `update legwork.worker set beat_at = legwork.now(), running = $2, state = $3 where id = $1 and ended_at is null returning id`,
 )
 
+const suspect = repeatable('lw_worker_suspect', 'update legwork.worker set suspect = $2::bigint where id = $1')
+
 const end = repeatable(
   'lw_worker_end',
   `update legwork.worker set state = 'stopped', running = 0, ended_at = legwork.now() where id = $1 and ended_at is null`,
@@ -82,6 +84,11 @@ export async function beatWorker(
   state: 'running' | 'stopping',
 ): Promise<boolean> {
   return (await on.query(beat, [id, running, state])).length > 0
+}
+
+/** Notes which suspect a worker is about to run, or that it has ended (undefined). */
+export async function markSuspect(on: Queryable, workerId: number, id: string | undefined): Promise<void> {
+  await on.query(suspect, [workerId, id ?? null])
 }
 
 export async function endWorker(on: Queryable, id: number): Promise<void> {

@@ -48,7 +48,9 @@ test('a job that was running in too many dead workers is poisoned', async () => 
   const [id] = await enqueue({})
   const limits = { plain: 2 }
   for (let crash = 1; crash <= 2; crash++) {
-    await (await worker()).claim()
+    const doomed = await worker()
+    await doomed.claim()
+    await store.markSuspect(doomed.id, id)
     await advance(20_000)
     const rescued = await store.rescue({ ...rescueRequest, limits })
     expect(rescued.poisoned).toEqual(crash === 2 ? [id] : [])
@@ -62,18 +64,21 @@ test('a job that was running in too many dead workers is poisoned', async () => 
   expect((await store.attempts(id!)).map((row) => row.outcome)).toEqual(['crashed', 'crashed', 'dead'])
 })
 
-test('when a suspect is among the jobs of a dead worker, only suspects are blamed', async () => {
+test('of the suspects a dead worker held, only the one that ran is blamed', async () => {
   const { store, enqueue, worker, advance } = await storeBench()
-  const [suspect] = await enqueue({})
+  const [killer, innocent] = await enqueue({}, {})
   await (await worker()).claim()
   await advance(20_000)
   await store.rescue(rescueRequest)
-  const [innocent] = await enqueue({})
-  await (await worker()).claim()
+  const [newcomer] = await enqueue({})
+  const second = await worker()
+  await second.claim()
+  await store.markSuspect(second.id, killer)
   await advance(20_000)
   await store.rescue(rescueRequest)
-  expect(await store.find(suspect!)).toMatchObject({ crashes: 2 })
-  expect(await store.find(innocent!)).toMatchObject({ crashes: 0, attempt: 0, state: 'ready' })
+  expect(await store.find(killer!)).toMatchObject({ crashes: 2, state: 'ready' })
+  expect(await store.find(innocent!)).toMatchObject({ crashes: 1, state: 'ready' })
+  expect(await store.find(newcomer!), 'now a suspect too').toMatchObject({ crashes: 1, attempt: 0, state: 'ready' })
 })
 
 test('a job whose cancel was asked for ends as cancelled when its worker dies', async () => {
