@@ -87,6 +87,8 @@ class Engine {
   readonly #batcher: Batcher<NewJob, Enqueued>
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
+  #enqueuing = 0
+  readonly #enqueued: (() => void)[] = []
   readonly #timers = new Set<Cancel>()
   #forgetSignals: (() => void) | undefined
 
@@ -101,9 +103,11 @@ class Engine {
 
   async enqueue(job: AnyJob | string, input?: unknown, options: EnqueueOptions = {}): Promise<JobRef<never>> {
     const definition = this.#definition(job)
-    const row = await prepare(definition, input, options)
-    const [added] = options.tx === undefined ? await this.#batcher.add([row]) : await this.#inside(options.tx, [row])
-    return this.#added(definition, [row], added ? [added] : [], options.tx)[0] as JobRef<never>
+    return this.#finishing(async () => {
+      const row = await prepare(definition, input, options)
+      const added = options.tx === undefined ? await this.#batcher.add([row]) : await this.#inside(options.tx, [row])
+      return this.#added(definition, [row], added, options.tx)[0] as JobRef<never>
+    })
   }
 
   async enqueueMany(
@@ -113,13 +117,15 @@ class Engine {
   ): Promise<JobRef<never>[]> {
     const definition = this.#definition(job)
     const each = typeof options === 'function' ? options : () => options
-    const rows = await Promise.all(
-      inputs.map((input, index) => prepare(definition, input, each(input as never, index))),
-    )
-    if (rows.length === 0) return []
     const tx = typeof options === 'function' ? undefined : options.tx
-    const added = tx === undefined ? await this.#open().store.enqueue(rows) : await this.#inside(tx, rows)
-    return this.#added(definition, rows, added, tx) as JobRef<never>[]
+    return this.#finishing(async () => {
+      const rows = await Promise.all(
+        inputs.map((input, index) => prepare(definition, input, each(input as never, index))),
+      )
+      if (rows.length === 0) return []
+      const added = tx === undefined ? await this.#parts.store.enqueue(rows) : await this.#inside(tx, rows)
+      return this.#added(definition, rows, added, tx) as JobRef<never>[]
+    })
   }
 
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -240,14 +246,24 @@ class Engine {
 
   async #close(timeout: number): Promise<void> {
     try {
+      while (this.#enqueuing > 0) await new Promise<void>((resolve) => this.#enqueued.push(resolve))
       for (const cancel of this.#timers) cancel()
-      await this.#batcher.drained()
       await this.#worker?.stop(timeout)
       this.#refs.results.close()
       await this.#hub.close()
     } finally {
       this.#forgetSignals?.()
       await this.#parts.store.close()
+    }
+  }
+
+  /** Counts what `close` has to wait for: an enqueue that was called before is not turned away. */
+  async #finishing<T>(work: () => Promise<T>): Promise<T> {
+    this.#enqueuing++
+    try {
+      return await work()
+    } finally {
+      if (--this.#enqueuing === 0) for (const resolve of this.#enqueued.splice(0)) resolve()
     }
   }
 
@@ -273,7 +289,7 @@ class Engine {
   }
 
   #inside(tx: unknown, rows: readonly NewJob[]): Promise<Enqueued[]> {
-    return this.#open().store.enqueue(rows, transactionOf(tx))
+    return this.#parts.store.enqueue(rows, transactionOf(tx))
   }
 
   /** Tells the workers and gives the refs. */

@@ -37,7 +37,7 @@ export class Runner {
   #isolation: Isolation | undefined
   #running = 0
   #suspectRuns = false
-  #abandoned = false
+  #closed = false
 
   constructor(parts: RunnerParts) {
     const { clock, events, writer, middleware, grace, installation } = parts
@@ -53,11 +53,13 @@ export class Runner {
       this.#parts.holdings.add(held)
       this.#waiting.push(held)
     }
-    this.#pump()
+    if (this.#closed) this.handBackWaiting()
+    else this.#pump()
   }
 
-  /** Claimed jobs that have not begun go back at once. */
+  /** Begins nothing more. Claimed jobs that have not begun go back at once, also those that a claim under way still brings. */
   handBackWaiting(): void {
+    this.#closed = true
     for (const held of this.#waiting.splice(0)) this.#parts.writer.settle(held, { kind: 'released' })
   }
 
@@ -72,18 +74,13 @@ export class Runner {
     for (const held of this.#parts.holdings.all()) this.#parts.writer.settle(held, { kind: 'released' })
   }
 
-  /** What was claimed and has not begun is forgotten. */
-  abandon(): void {
-    this.#abandoned = true
-  }
-
   async close(): Promise<void> {
     await this.#isolation?.close()
   }
 
   /** Suspects (they were running when a worker died) run one at a time: so the next crash says which one it was. */
   #pump(): void {
-    while (!this.#abandoned && this.#running < this.#parts.concurrency) {
+    while (!this.#closed && this.#running < this.#parts.concurrency) {
       const place = this.#waiting.findIndex((held) => held.lost || held.job.crashes === 0 || !this.#suspectRuns)
       const [held] = place < 0 ? [] : this.#waiting.splice(place, 1)
       if (!held) return

@@ -2,7 +2,6 @@ import { hostname } from 'node:os'
 import { type Cancel, type Clock, pause, systemClock } from '../core/clock.ts'
 import type { AnyJob } from '../core/definition.ts'
 import type { Emitter } from '../core/events.ts'
-import type { ClaimedJob } from '../store/queries/claim.ts'
 import type { LaneName } from '../store/queries/settle.ts'
 import type { Retention } from '../store/queries/upkeep.ts'
 import type { Store } from '../store/store.ts'
@@ -160,8 +159,9 @@ export class Worker {
   async abandon(): Promise<void> {
     this.#state = 'stopped'
     for (const cancel of this.#timers) cancel()
-    this.#runner.abandon()
-    await Promise.all([this.#writer.abandon(), this.#loop.stop(), this.#maintenance.stop()])
+    const written = this.#writer.abandon()
+    this.#runner.handBackWaiting() // to nobody: the writer is gone
+    await Promise.all([written, this.#loop.stop(), this.#maintenance.stop()])
     await this.calm()
     await this.#runner.close()
   }
@@ -176,11 +176,6 @@ export class Worker {
 
   #nextSettle(): Promise<void> {
     return new Promise((resolve) => this.#settled.push(resolve))
-  }
-
-  #take(jobs: readonly ClaimedJob[]): void {
-    this.#runner.take(jobs)
-    if (this.#state !== 'running') this.#runner.handBackWaiting()
   }
 
   #written(written: Written): void {
@@ -202,8 +197,8 @@ export class Worker {
     const { store, options, events } = this.#parts
     try {
       if (!wasRunning) return
-      await this.#loop.stop()
       this.#runner.handBackWaiting()
+      await this.#loop.stop()
       if (!(await this.#emptied(timeout))) {
         this.#runner.abortAll()
         if (!(await this.#emptied(options.grace * 2))) this.#runner.leaveBehind()
@@ -279,7 +274,7 @@ export class Worker {
       names: this.#names,
       concurrency: options.concurrency,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
-      onClaimed: (jobs) => this.#take(jobs),
+      onClaimed: (jobs) => this.#runner.take(jobs),
     })
   }
 

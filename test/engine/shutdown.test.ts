@@ -26,6 +26,31 @@ test('close waits for running jobs and hands back what has not begun', async () 
   expect((await two.engine.workers())[0]).toMatchObject({ state: 'stopped', running: 0 })
 })
 
+test('what had been claimed ahead goes back untouched', async () => {
+  const door = gate()
+  const started = gate()
+  const quick = job('quick', {}, async ({ input }) => {
+    if (input !== 200) return
+    started.open()
+    await door.opened
+  })
+  const one = await testEngine({ jobs: [quick], work: { concurrency: 1 } })
+  const refs = await one.engine.enqueueMany(
+    quick,
+    Array.from({ length: 300 }, (_, n) => n),
+  )
+  await started.opened
+  const released: string[] = []
+  one.engine.on('released', ({ id }) => released.push(id))
+  const closing = one.engine.close({ timeout: '1m' })
+  door.open()
+  await closing
+  const two = await one.another({ work: false })
+  const { jobs } = await two.engine.list({ state: 'ready', limit: 1000, order: 'oldest' })
+  expect(jobs.map(({ id, attempt }) => [id, attempt])).toEqual(refs.slice(201).map(({ id }) => [id, 0]))
+  expect(released.length).toBeGreaterThan(0)
+})
+
 test('after the deadline running jobs are told, handed back at once, and the attempt is not counted', async () => {
   const started = gate()
   const reasons: unknown[] = []

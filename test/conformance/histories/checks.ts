@@ -58,10 +58,15 @@ function checkOrder(model: Model, taken: readonly ClaimedJob[], waiting: readonl
   }
 }
 
-/** Counts a crash for the jobs of one dead worker: for its suspects alone when there are any. Returns who is blamed. */
+/** The suspect a worker was running when it died: it runs one at a time. */
+export function suspectOf(jobs: readonly Known[]): Known | undefined {
+  return jobs.find((job) => job.crashes > 0)
+}
+
+/** Counts a crash for the jobs of one dead worker that are new to it, and for the suspect that ran. Returns who is blamed. */
 export function blame(jobs: readonly Known[]): readonly Known[] {
-  const suspects = jobs.filter((job) => job.crashes > 0)
-  const blamed = suspects.length > 0 ? suspects : jobs
+  const suspect = suspectOf(jobs)
+  const blamed = jobs.filter((job) => job.crashes === 0 || job === suspect)
   for (const job of blamed) job.crashes++
   return blamed
 }

@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import { isFinal } from '../../../src/core/states.ts'
 import type { ClaimedJob } from '../../../src/store/queries/claim.ts'
 import { newJob, type StoreBench, StoreWorker } from '../support.ts'
-import { blame, cancelsAsked, checkClaim, checkCounters, checkLeases, toEnding, toReturn } from './checks.ts'
+import { blame, suspectOf, cancelsAsked, checkClaim, checkCounters, checkLeases, toEnding, toReturn } from './checks.ts'
 import type { Command, End } from './command.ts'
 import { type Allowed, lookAt, Model } from './model.ts'
 
@@ -221,6 +221,10 @@ export class Run {
     )
     const ids = [...dead, ...this.#left].flatMap((process) => this.#jobsOf(process))
     const cancelled = await cancelsAsked(this.#bench, ids)
+    for (const process of dead) {
+      const suspect = suspectOf(this.#jobsOf(process).map((id) => this.#model.known(id)))
+      await this.#bench.store.markSuspect(process.worker.id, suspect?.id)
+    }
     const blamed = dead.flatMap((process) => blame(this.#jobsOf(process).map((id) => this.#model.known(id))))
     const poisoned = blamed.filter((job) => job.crashes >= crashLimit && !cancelled.has(job.id)).map((job) => job.id)
     const rescued = await this.#bench.store.rescue({ rescuer: own.worker.id, ...rules })
