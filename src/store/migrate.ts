@@ -13,7 +13,12 @@ interface Migration {
 /** Any constant will do; it is the same for every version so that old and new processes wait for each other. */
 const lockKey = 6_235_701_201
 
-const hasTable = repeatable('lw_migration_table', `select to_regclass('legwork.migration') is not null as found`)
+/* From the catalog itself: to_regclass() may answer from what this session remembers from before it waited for the lock. */
+const hasTable = repeatable(
+  'lw_migration_table',
+  `select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = 'legwork' and c.relname = 'migration') as found`,
+)
 const listApplied = repeatable('lw_migration_list', 'select id, name, checksum from legwork.migration order by id')
 const takeLock = repeatable('lw_migration_lock', 'select pg_advisory_xact_lock($1)')
 const record = once('lw_migration_record', 'insert into legwork.migration (id, name, checksum) values ($1, $2, $3)')

@@ -208,9 +208,5 @@ async function priorities(store: Store, queueId: number): Promise<number[]> {
   }
 }
 
-export function slots(ids: readonly string[]): number[] {
-  return [...new Set(ids.map(slotOf))]
-}
-
 /** What every rescue in these tests asks; a worker silent for ten seconds is dead. */
 export const rescueRequest = { rescuer: 0, lease: 10_000, limits: {}, defaultLimit: 3 } as const

@@ -140,10 +140,10 @@ function stateList(given: State | readonly State[]): readonly State[] {
 }
 
 function textsOf(value: string | readonly string[], option: string): readonly string[] {
-  const list = typeof value === 'string' ? [value] : value
-  const good = Array.isArray(list) && list.every((text) => typeof text === 'string' && !text.includes('\0'))
-  if (!good) throw optionError(option, 'text or a list of texts', value)
-  return list
+  const texts = typeof value === 'string' ? [value] : value
+  const good = Array.isArray(texts) && texts.every((text) => typeof text === 'string' && !text.includes('\0'))
+  if (!good) throw optionError(option, 'text or a texts of texts', value)
+  return texts
 }
 
 function instantOf(value: Date, option: string): Date {

@@ -3,7 +3,7 @@ import { HostPool } from './pool.ts'
 import type { IsolatedCall, IsolatedOutcome } from './protocol.ts'
 import { neverStarted, runOn } from './run.ts'
 
-export type { IsolatedCall, IsolatedFacts, IsolatedLog, IsolatedOutcome, KillReason } from './protocol.ts'
+export type { IsolatedCall, IsolatedLog, IsolatedOutcome } from './protocol.ts'
 
 /** Runs handlers in threads and processes of their own. */
 export interface Isolation {
