@@ -12,7 +12,7 @@ try {
   const [added] = await store.enqueue([newJob()])
   process.stdout.write(`added ${(await store.find(added?.id ?? ''))?.state}\n`)
 } catch (error) {
-  process.stdout.write(`failed ${error instanceof LegworkError ? error.code : String(error)}\n`)
+  process.stdout.write(`failed ${error instanceof LegworkError ? error.message : String(error)}\n`)
 } finally {
   await store.close()
   process.stdin.destroy()
