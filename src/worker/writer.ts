@@ -42,6 +42,16 @@ interface Settlement {
   readonly outcome: Outcome
 }
 
+/** What became of the outcomes that did not go through at first. */
+interface Rest extends Pick<Written, 'woken'> {
+  readonly cancelled: ReadonlySet<string>
+  /** Those that a first try had written. */
+  readonly before: ReadonlySet<string>
+}
+
+const nothingSettled = { ids: new Set<string>(), woken: [] }
+const nothingElse: Rest = { cancelled: new Set(), before: new Set(), woken: [] }
+
 /**
  * Writes what running jobs produce: one flush at a time, each taking everything that has come meanwhile, so a busy
  * worker writes many jobs per statement and an idle one waits for nothing. Feed lines go before outcomes: an outcome
@@ -156,9 +166,13 @@ export class Writer {
       const settled = await store.settle(scope, endings, returns)
       result.woken.push(...settled.woken)
       const rest = own.filter(({ held }) => !settled.ids.has(held.job.id))
-      const kept = rest.length > 0 ? await this.#settleRest(scope, rest) : new Set<string>()
-      for (const { held, outcome } of own)
-        this.#done(held, outcome, settled.ids.has(held.job.id) || kept.has(held.job.id), result)
+      const others = rest.length > 0 ? await this.#settleRest(scope, rest) : nothingElse
+      result.woken.push(...others.woken)
+      for (const { held, outcome } of own) {
+        const { id } = held.job
+        if (others.cancelled.has(id)) this.#done(held, { kind: 'cancelled', reason: 'cancelled' }, true, result)
+        else this.#done(held, outcome, settled.ids.has(id) || others.before.has(id), result)
+      }
     }
     return result
   }
@@ -167,23 +181,19 @@ export class Writer {
    * Those that did not go through: a returning job whose cancel was asked for ends as cancelled; one that is in
    * history already was written by a first try whose answer got lost; the others belong to another worker now.
    */
-  async #settleRest(scope: SettleScope, rest: readonly Settlement[]): Promise<Set<string>> {
+  async #settleRest(scope: SettleScope, rest: readonly Settlement[]): Promise<Rest> {
     const { store } = this.#parts
-    const cancelled = rest.filter(
-      ({ outcome }) => outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released',
-    )
-    const endings = cancelled.map(({ held }) => ending(held, 'cancelled', { reason: 'cancelled' }))
+    const returning = rest.filter(({ outcome }) => isReturn(outcome))
+    const endings = returning.map(({ held }) => ending(held, 'cancelled', { reason: 'cancelled' }))
     const whole = endings.length === rest.length ? scope : { ...scope, emptyBatches: [] }
-    const settled = endings.length > 0 ? await store.settle(whole, endings, []) : { ids: new Set<string>() }
-    const others = rest.map(({ held }) => held.job.id).filter((id) => !settled.ids.has(id))
-    const { ended } = others.length > 0 ? await store.ended(others) : { ended: [] }
+    const { ids: cancelled, woken } = endings.length > 0 ? await store.settle(whole, endings, []) : nothingSettled
+    const others = rest.map(({ held }) => held).filter((held) => !cancelled.has(held.job.id))
+    const { ended } = others.length > 0 ? await store.ended(others.map((held) => held.job.id)) : { ended: [] }
     const claims = new Map(ended.map((row) => [row.id, row.claim]))
-    const lost = rest
-      .map(({ held }) => held)
-      .filter((held) => others.includes(held.job.id) && claims.get(held.job.id) !== held.job.claim)
+    const lost = others.filter((held) => claims.get(held.job.id) !== held.job.claim)
     if (lost.length > 0) this.#parts.onLost(lost)
-    const before = rest.flatMap(({ held: { job } }) => (claims.get(job.id) === job.claim ? [job.id] : []))
-    return new Set([...settled.ids, ...before])
+    const before = new Set(others.filter((held) => !lost.includes(held)).map((held) => held.job.id))
+    return { cancelled, before, woken }
   }
 
   #done(
@@ -194,7 +204,7 @@ export class Writer {
   ): void {
     this.#parts.holdings.remove(held)
     if (!written) return
-    if (outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released') {
+    if (isReturn(outcome)) {
       result.returned.push(held.job.id)
       if (outcome.kind !== 'released') result.dueIn = Math.min(result.dueIn ?? Infinity, outcome.delay)
     } else {
@@ -220,6 +230,10 @@ function halves(
     { lines: lines.slice(0, cuts[0]), settlements: settlements.slice(0, cuts[1]) },
     { lines: lines.slice(cuts[0]), settlements: settlements.slice(cuts[1]) },
   ]
+}
+
+function isReturn(outcome: Outcome): outcome is Extract<Outcome, { kind: 'retry' | 'snooze' | 'released' }> {
+  return outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released'
 }
 
 function endingOf({ held, outcome }: Settlement): Ending[] {

@@ -84,6 +84,31 @@ test('a running job that fails after its cancel does not come back', async () =>
   expect(await ref.status()).toMatchObject({ state: 'cancelled', reason: 'stop' })
 })
 
+test('a job that fails before it hears of its cancel ends as cancelled, and everyone is told', async () => {
+  const started = gate()
+  const door = gate()
+  const failing = job('failing', { key: () => 'k' }, async ({ input }) => {
+    if (input === 'next') return 'ran'
+    started.open()
+    await door.opened
+    throw new Error('too late')
+  })
+  const { engine, database } = await testEngine({ jobs: [failing] })
+  const heard: unknown[] = []
+  for (const name of ['retrying', 'cancelled'] as const) engine.on(name, ({ id }) => heard.push([name, id]))
+  const ref = await engine.enqueue(failing)
+  const next = await engine.enqueue(failing, 'next')
+  await started.opened
+  await database.query(`update legwork.job set cancel_at = legwork.now(), cancel_reason = 'by hand' where id = $1`, [
+    ref.id,
+  ])
+  const waiting = failureOf(ref.result())
+  door.open()
+  expect(await waiting).toMatchObject({ code: 'LW_JOB_CANCELLED', message: expect.stringContaining('by hand') })
+  expect(heard).toEqual([['cancelled', ref.id]])
+  expect(await next.result()).toBe('ran')
+})
+
 test('a handler that ignores its cancel is left behind after the grace', async () => {
   const never = gate()
   const deaf = job('deaf', {}, () => never.opened)
