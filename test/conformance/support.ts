@@ -4,7 +4,7 @@ import { openStore } from '../../src/store/open.ts'
 import type { Claimed, ClaimedJob } from '../../src/store/queries/claim.ts'
 import type { NewJob } from '../../src/store/queries/enqueue.ts'
 import type { Ending, Return } from '../../src/store/queries/settle.ts'
-import { slotOf, type Store } from '../../src/store/store.ts'
+import type { Store } from '../../src/store/store.ts'
 import { freshDatabase, type TestDatabase } from '../support/database.ts'
 
 /** Where the virtual time of a test begins: now, because the partitions of history are made for these days. */
