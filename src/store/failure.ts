@@ -40,9 +40,12 @@ export function closedError(cause?: unknown): LegworkError {
   return new LegworkError('LW_CLOSED', 'The engine has been closed.', { hint: 'Call legwork() again.', cause })
 }
 
+/** The number of tries after which `rest` no longer grows. */
+export const longestRest = 6
+
 /** Waits before the next try: 50 ms, doubling to 2 s, with jitter so that many processes do not come back at once. */
 export function rest(tries: number, signal: AbortSignal): Promise<void> {
-  const ms = Math.min(50 * 2 ** Math.min(tries, 6), 2_000) * (0.5 + Math.random() / 2)
+  const ms = Math.min(50 * 2 ** Math.min(tries, longestRest), 2_000) * (0.5 + Math.random() / 2)
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer)

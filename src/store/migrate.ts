@@ -20,7 +20,6 @@ const hasTable = repeatable(
      where n.nspname = 'legwork' and c.relname = 'migration') as found`,
 )
 const listApplied = repeatable('lw_migration_list', 'select id, name, checksum from legwork.migration order by id')
-const takeLock = repeatable('lw_migration_lock', 'select pg_advisory_xact_lock($1)')
 const record = once('lw_migration_record', 'insert into legwork.migration (id, name, checksum) values ($1, $2, $3)')
 
 /**
@@ -35,7 +34,7 @@ export async function migrate(connection: Connection): Promise<readonly string[]
   return connection.transaction(async (tx) => {
     // others may be applying a long one; ours may be long too
     await tx.script("set local statement_timeout = '10min'")
-    await tx.query(takeLock, [lockKey])
+    await tx.script(`select pg_advisory_xact_lock(${lockKey})`)
     const todo = await pending(tx, migrations)
     await tx.script(`
       create schema if not exists legwork;

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { LegworkError } from '../core/errors.ts'
 import { type Connection, planSettings, type Queryable, type Row, type Statement } from './connection.ts'
-import { closedError, isDisconnect, isRolledBack, rest } from './failure.ts'
+import { closedError, isDisconnect, isRolledBack, longestRest, rest } from './failure.ts'
 
 export interface PostgresOptions {
   readonly url: string
@@ -12,6 +12,12 @@ export interface PostgresOptions {
   readonly applicationName?: string
 }
 
+/** How long the server may work on a statement, milliseconds. */
+const statementTimeout = 30_000
+
+/** Migrations may take longer; they say so to the server themselves. */
+const scriptTimeout = 600_000
+
 /**
  * What every session of the engine begins with. A generic plan is made once per statement; the waits are bounded on
  * the server too, so that nothing stays behind when this process goes.
@@ -19,7 +25,7 @@ export interface PostgresOptions {
 const sessionSettings = [
   'set plan_cache_mode = force_generic_plan',
   planSettings,
-  'set statement_timeout = 30000',
+  `set statement_timeout = ${statementTimeout}`,
   'set idle_in_transaction_session_timeout = 60000',
 ].join('; ')
 
@@ -40,6 +46,8 @@ class PostgresConnection implements Connection {
   readonly #closing = new AbortController()
   /** Clients that have their session settings. */
   readonly #prepared = new WeakSet<pg.PoolClient>()
+  /** Clients that have not ended. */
+  readonly #clients = new Set<pg.Client | pg.PoolClient>()
   #listening: Promise<void> | undefined
 
   constructor(driver: typeof pg, options: PostgresOptions) {
@@ -48,7 +56,10 @@ class PostgresConnection implements Connection {
     this.#pool = new driver.Pool({ ...this.#clientConfig(), max: options.connections ?? 6, idleTimeoutMillis: 30_000 })
     // An idle connection that breaks is replaced by the next statement; without a listener Node would end the process.
     this.#pool.on('error', () => undefined)
-    this.#pool.on('connect', (client) => client.on('error', () => undefined))
+    this.#pool.on('connect', (client) => {
+      client.on('error', () => undefined)
+      this.#track(client)
+    })
   }
 
   query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]> {
@@ -84,13 +95,23 @@ class PostgresConnection implements Connection {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return
     this.#closing.abort()
-    await this.#listening
-    await this.#pool.end()
+    const over = Promise.all([this.#listening, this.#pool.end()])
+    const late = new AbortController()
+    await Promise.race([over, rest(longestRest, late.signal)])
+    late.abort()
+    // A network that has gone silent answers no goodbye either.
+    for (const client of this.#clients) sever(client)
+    await over
+  }
+
+  #track(client: pg.Client | pg.PoolClient): void {
+    this.#clients.add(client)
+    client.once('end', () => this.#clients.delete(client))
   }
 
   /** Gets a client and runs `work`, waiting out an unreachable server and repeating what the server rolled back. */
   async #patiently<T>(repeatable: boolean, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const patience = this.#options.patience ?? 30_000
+    const patience = this.#patience
     const deadline = Date.now() + patience
     if (this.#closing.signal.aborted) throw closedError()
     for (let tries = 0; ; tries++) {
@@ -141,6 +162,8 @@ class PostgresConnection implements Connection {
     const signal = this.#closing.signal
     for (let tries = 0; !signal.aborted; tries++) {
       const client = new this.#driver.Client({ ...this.#clientConfig(), statement_timeout: 0, query_timeout: 0 })
+      this.#track(client)
+      client.on('error', () => undefined) // it may come at any time, and without a listener Node would end the process
       try {
         await client.connect()
         client.on('notification', (message) => onHint(message.payload ?? ''))
@@ -157,12 +180,16 @@ class PostgresConnection implements Connection {
     }
   }
 
+  get #patience(): number {
+    return this.#options.patience ?? 30_000
+  }
+
   #clientConfig(): pg.ClientConfig {
     return {
       connectionString: this.#options.url,
       application_name: this.#options.applicationName ?? 'legwork',
-      connectionTimeoutMillis: 10_000,
-      query_timeout: 60_000,
+      connectionTimeoutMillis: Math.min(10_000, this.#patience),
+      query_timeout: Math.min(statementTimeout, this.#patience) + 5_000,
       keepAlive: true,
     }
   }
@@ -180,7 +207,8 @@ class PostgresTransaction implements Queryable {
   }
 
   async script(text: string): Promise<void> {
-    await this.#client.query(text)
+    const script: pg.QueryConfig & { query_timeout: number } = { text, query_timeout: scriptTimeout }
+    await this.#client.query(script)
   }
 }
 
@@ -205,6 +233,12 @@ function ended(client: pg.Client, signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', done, { once: true })
     if (signal.aborted) done()
   })
+}
+
+/** Ends a connection without the server's help. */
+function sever(client: pg.Client | pg.PoolClient): void {
+  const { connection } = client as { readonly connection?: { readonly stream?: { destroy(): void } } }
+  connection?.stream?.destroy()
 }
 
 function unknownFate(cause: unknown): LegworkError {

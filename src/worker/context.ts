@@ -108,5 +108,7 @@ export function writeLog(
 /** A number is a percentage; anything else is shown as it is. */
 export function percentOf(value: Json, message?: string): Json {
   if (typeof value !== 'number') return value
-  return { percent: Math.min(100, Math.max(0, value)), ...(message !== undefined && { message }) }
+  // 0 of 0 is NaN: nothing done yet, and no reason to fail
+  const percent = Number.isNaN(value) ? 0 : Math.min(100, Math.max(0, value))
+  return { percent, ...(message !== undefined && { message }) }
 }

@@ -100,18 +100,25 @@ export class Runner {
     }
   }
 
-  /** If it kills this worker too, the database must know that it was this one. */
+  /** If it kills this worker too, the database must know that it was this one; if it cannot be told, the job waits. */
   async #runSuspect(held: Held): Promise<void> {
-    const { markSuspect, events } = this.#parts
     this.#suspectRuns = true
     try {
-      await markSuspect(held.job.id)
-      await this.#execute(held)
-      await markSuspect(undefined)
-    } catch (error) {
-      events.emit('error', { during: 'noting a suspect', error }) // it goes back by its lease
+      if (await this.#noted(held.job.id)) await this.#execute(held)
+      else this.#parts.writer.settle(held, { kind: 'released' })
+      await this.#noted(undefined)
     } finally {
       this.#suspectRuns = false
+    }
+  }
+
+  async #noted(id: string | undefined): Promise<boolean> {
+    try {
+      await this.#parts.markSuspect(id)
+      return true
+    } catch (error) {
+      this.#parts.events.emit('error', { during: 'noting a suspect', error })
+      return false
     }
   }
 
