@@ -246,20 +246,20 @@ create function legwork.enqueue_many(jobs jsonb, depth int default 0)
   returns table (ord int, id bigint, created boolean) language plpgsql as $$
 #variable_conflict use_column
 declare
-  total int := jsonb_array_length(jobs);
-  seqs  bigint[];
-  mine  bigint[];
+  total  int := jsonb_array_length(jobs);
+  seqs   bigint[];
+  mine   bigint[];
+  places jsonb; -- queue name -> [id, slot]; a call names few queues, however many jobs it has
 begin
   -- The transaction must have its id before the first seq is drawn: workers decide by it
   -- whether a row may still appear below the place they have scanned to.
   perform pg_current_xact_id();
   seqs := array(select nextval('legwork.job_seq') from generate_series(1, total));
-
-  insert into legwork.queue (name)
+  places := legwork.queue_places(array(
     select distinct coalesce(j->>'queue', d.queue, 'default')
-      from jsonb_array_elements(jobs) j left join legwork.definition d on d.name = j->>'name'
-     where not exists (select from legwork.queue q where q.name = coalesce(j->>'queue', d.queue, 'default'))
-    on conflict do nothing;
+      from jsonb_array_elements(jobs) j
+      -- null finds nothing at once: only plain-SQL producers leave the queue out
+      left join legwork.definition d on d.name = case when j ? 'queue' then null else j->>'name' end));
 
   with added as (
     insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, line, unique_key, trace, input, headers, options, tags)
@@ -267,11 +267,12 @@ begin
              j->>'key', case when j ? 'key' then seq end, j->>'unique', j->>'trace', j->'input', j->'headers', j->'options',
              case when j ? 'tags' then array(select jsonb_array_elements_text(j->'tags')) end
         from (
-          select j, seqs[e.ord] as seq, q.id as queue_id, q.slot, coalesce((j->>'priority')::smallint, d.priority, 0) as priority,
+          select j, seqs[e.ord] as seq, (place->>0)::int as queue_id, (place->>1)::smallint as slot,
+                 coalesce((j->>'priority')::smallint, d.priority, 0) as priority,
                  coalesce((j->>'runAt')::timestamptz, legwork.now() + (j->>'delayMs')::float8 * interval '1 millisecond') as run_at
             from jsonb_array_elements(jobs) with ordinality e(j, ord)
-            left join legwork.definition d on d.name = j->>'name'
-            join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
+            left join legwork.definition d on d.name = case when j ?& '{queue,priority}' then null else j->>'name' end
+            cross join lateral (select places->coalesce(j->>'queue', d.queue, 'default') as place) p
         ) given
       on conflict (slot, name, unique_key) where unique_key is not null do nothing
       returning job.id, job.queue_id, job.name, job.state
@@ -282,15 +283,27 @@ begin
   select array_agg(added.id) into mine from added;
 
   return query
-    select e.ord::int, (seqs[e.ord] << 8) | q.slot, true
+    select e.ord::int, (seqs[e.ord] << 8) | slot, true
       from jsonb_array_elements(jobs) with ordinality e(j, ord)
-      left join legwork.definition d on d.name = j->>'name'
-      join legwork.queue q on q.name = coalesce(j->>'queue', d.queue, 'default')
-     where cardinality(mine) = total or (((seqs[e.ord] << 8) | q.slot) in (select unnest(mine))) is true;
+      left join legwork.definition d on d.name = case when j ? 'queue' then null else j->>'name' end
+      cross join lateral (select (places->coalesce(j->>'queue', d.queue, 'default')->>1)::smallint as slot) p
+     where cardinality(mine) = total or (((seqs[e.ord] << 8) | slot) in (select unnest(mine))) is true;
 
   if coalesce(cardinality(mine), 0) < total then
     return query select * from legwork.enqueued_before(jobs, seqs, mine, depth);
   end if;
+end $$;
+
+-- Where the queues of these names are; makes the missing ones.
+create function legwork.queue_places(names text[]) returns jsonb language plpgsql as $$
+declare
+  places jsonb;
+begin
+  select jsonb_object_agg(q.name, jsonb_build_array(q.id, q.slot)) into places
+    from unnest(names) n join legwork.queue q on q.name = n;
+  if names <@ array(select jsonb_object_keys(places)) then return places; end if;
+  insert into legwork.queue (name) select n from unnest(names) n order by n on conflict do nothing;
+  return (select jsonb_object_agg(q.name, jsonb_build_array(q.id, q.slot)) from unnest(names) n join legwork.queue q on q.name = n);
 end $$;
 
 -- The rest of enqueue_many: those whose unique key was taken get the id of the job that holds it.
