@@ -8,7 +8,7 @@ import { Run } from './run.ts'
 const storeBench = storeBenches()
 
 /** More of them for a long look: LEGWORK_HISTORIES=5000. A failure prints its seed and the shortest history that fails. */
-const runs = Number(process.env['LEGWORK_HISTORIES'] ?? 150)
+const runs = Number(process.env['LEGWORK_HISTORIES'] ?? 100)
 
 test(
   'whatever happens in whatever order: no job is lost, none ends twice, every move is allowed',
