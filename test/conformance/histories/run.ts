@@ -318,12 +318,7 @@ export class Run {
     }
     await checkCounters(this.#bench)
     expect(await this.#bench.database.query('select * from legwork.key_holder')).toEqual([])
-    expect(
-      await this.#bench.database.query(
-        'select * from legwork.lease where ids <> array[]::bigint[] and worker_id = $1',
-        [last.worker.id],
-      ),
-    ).toEqual([])
+    expect(await this.#bench.store.leasesOf(last.worker.id)).toEqual([])
     await this.#bench.store.endWorker(last.worker.id)
   }
 
