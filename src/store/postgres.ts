@@ -25,6 +25,8 @@ const scriptTimeout = 600_000
 const sessionSettings = [
   'set plan_cache_mode = force_generic_plan',
   planSettings,
+  // the statements are written for it; a database or a role may have another default
+  "set default_transaction_isolation = 'read committed'",
   `set statement_timeout = ${statementTimeout}`,
   'set idle_in_transaction_session_timeout = 60000',
 ].join('; ')
