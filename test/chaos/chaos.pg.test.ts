@@ -34,6 +34,7 @@ test('2,000 jobs survive killed workers and a restart of the database', { timeou
   const { rows } = await pool.query<RunRow>('select job, name, n, attempt, pid, at from run order by at')
   const report = explain(rows, incidents)
   await annotate(report.text)
+  process.stdout.write(`${report.text}\n`)
   expect(report.unexplained).toEqual([])
   expect(new Set(rows.map((row) => row.job)).size).toBe(total)
   expect(disorder(rows)).toEqual([])
