@@ -3,7 +3,7 @@ import type { CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions
 import { Batcher } from './core/batcher.ts'
 import { type Cancel, type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
-import { LegworkError, optionError, show } from './core/errors.ts'
+import { isUnreachable, LegworkError, optionError, show } from './core/errors.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
 import { newsOf, prepare } from './enqueue.ts'
@@ -97,7 +97,11 @@ class Engine {
     this.#parts = parts
     this.#hub = new Hub(store, (error) => this.#events.emit('error', { during: 'sending a hint', error }))
     this.#refs = { store, clock, hub: this.#hub, results: new Results(store, clock, this.#hub) }
-    this.#batcher = new Batcher((jobs) => store.enqueue(jobs), largestGroup, isUndone)
+    this.#batcher = new Batcher(
+      (jobs) => store.enqueue(jobs),
+      largestGroup,
+      (error) => !isUnreachable(error),
+    )
     this.#hub.open()
   }
 
@@ -339,9 +343,4 @@ class Engine {
     }
     return count
   }
-}
-
-/** Whether a failed enqueue certainly left nothing in the database. */
-function isUndone(error: unknown): boolean {
-  return !(error instanceof LegworkError && (error.code === 'LW_DATABASE_UNREACHABLE' || error.code === 'LW_CLOSED'))
 }

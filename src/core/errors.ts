@@ -75,6 +75,11 @@ export function optionError(option: string, rule: string, received: unknown): Le
   })
 }
 
+/** Whether the database could not be asked, so that nobody knows what became of a statement. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof LegworkError && (error.code === 'LW_DATABASE_UNREACHABLE' || error.code === 'LW_CLOSED')
+}
+
 /** A short, safe rendering of any value for an error message. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(clip(value))

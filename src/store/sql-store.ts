@@ -1,4 +1,5 @@
 import { LegworkError } from '../core/errors.ts'
+import { groupBy } from '../core/group.ts'
 import { isDisconnect } from './failure.ts'
 import { type Connection, freePlans, type Queryable } from './connection.ts'
 import { migrate } from './migrate.ts'
@@ -176,9 +177,10 @@ async function finishSafely(connection: Connection, scope: SettleScope, endings:
 
 async function endedBySlot(connection: Connection, ids: readonly string[]): ReturnType<Store['ended']> {
   const parts = await Promise.all(
-    bySlot(ids).map(async ([slot, own]) => {
+    [...groupBy(ids, slotOf)].map(async ([slot, own]) => {
       const found = await ended(connection, slot, own)
-      const rest = own.filter((id) => !found.some((row) => row.id === id))
+      const known = new Set(found.map((row) => row.id))
+      const rest = own.filter((id) => !known.has(id))
       return { ended: found, missing: rest.length > 0 ? await missing(connection, slot, rest) : [] }
     }),
   )
@@ -188,18 +190,10 @@ async function endedBySlot(connection: Connection, ids: readonly string[]): Retu
 async function redriveBySlot(connection: Connection, ids: readonly string[]): Promise<Redriven> {
   return connection.transaction(async (tx) => {
     const parts: Redriven[] = []
-    for (const [slot, own] of bySlot(ids)) parts.push(await redrive(tx, slot, own), await runNow(tx, slot, own))
+    for (const [slot, own] of groupBy(ids, slotOf))
+      parts.push(await redrive(tx, slot, own), await runNow(tx, slot, own))
     return { ids: parts.flatMap((part) => part.ids), woken: parts.flatMap((part) => part.woken) }
   })
-}
-
-function bySlot(ids: readonly string[]): [number, string[]][] {
-  const groups = new Map<number, string[]>()
-  for (const id of ids) {
-    const slot = slotOf(id)
-    groups.set(slot, [...(groups.get(slot) ?? []), id])
-  }
-  return [...groups]
 }
 
 async function maintain(

@@ -29,7 +29,7 @@ export interface ClaimLoopParts {
  */
 export class ClaimLoop {
   readonly #parts: ClaimLoopParts
-  readonly #batches = { last: 0 }
+  #lastBatch = 0
   readonly inFlight = new Set<number>()
   #running: Promise<void> | undefined
   #stopped = true
@@ -93,7 +93,7 @@ export class ClaimLoop {
         ? lanes.plan((queueId) => Math.min(limit, this.#room(queueLimit(queueId), holdings.ofQueue(queueId))))
         : []
     if (plan.length === 0) return false
-    const batch = ++this.#batches.last
+    const batch = ++this.#lastBatch
     this.inFlight.add(batch)
     const began = performance.now()
     try {

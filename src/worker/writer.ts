@@ -1,10 +1,12 @@
-import { LegworkError, serializeError } from '../core/errors.ts'
-import type { Emitter, EventName } from '../core/events.ts'
+import { isUnreachable } from '../core/errors.ts'
+import type { Emitter } from '../core/events.ts'
+import { groupBy } from '../core/group.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { FeedEntry } from '../store/queries/feed.ts'
-import type { Ending, LaneName, Return, SettleScope } from '../store/queries/settle.ts'
+import type { LaneName, SettleScope } from '../store/queries/settle.ts'
 import type { Store } from '../store/store.ts'
 import type { Held, Holdings } from './running.ts'
+import { announce, ending, endingOf, isReturn, returnOf, type Settlement } from './settlement.ts'
 
 /** Feed lines and outcomes a flush may carry at most. */
 const largestFlush = 1_000
@@ -35,11 +37,6 @@ interface Line {
   readonly held: Held
   readonly kind: FeedEntry['kind']
   readonly data: string
-}
-
-interface Settlement {
-  readonly held: Held
-  readonly outcome: Outcome
 }
 
 /** What became of the outcomes that did not go through at first. */
@@ -139,7 +136,7 @@ export class Writer {
   async #writeLines(lines: readonly Line[]): Promise<string[]> {
     const live = lines.filter((line) => !line.held.lost)
     const fed: string[] = []
-    for (const [slot, own] of groups(live, (line) => line.held.job.slot)) {
+    for (const [slot, own] of groupBy(live, (line) => line.held.job.slot)) {
       const entries = own.map(({ held, kind, data }) => ({ id: held.job.id, claim: held.job.claim, kind, data }))
       const mine = await this.#parts.store.appendFeed(slot, entries)
       fed.push(...mine)
@@ -159,7 +156,7 @@ export class Writer {
       woken: [] as LaneName[],
       dueIn: undefined as number | undefined,
     }
-    for (const [slot, own] of groups(live, (settlement) => settlement.held.job.slot)) {
+    for (const [slot, own] of groupBy(live, (settlement) => settlement.held.job.slot)) {
       const scope = { slot, workerId: workerId(), emptyBatches: holdings.emptiedBy(own.map(({ held }) => held)) }
       const endings = own.flatMap(endingOf)
       const returns = own.flatMap(returnOf)
@@ -210,12 +207,8 @@ export class Writer {
     } else {
       result.ended.push(held.job.id)
     }
-    if (this.#parts.events.heard(eventOf[outcome.kind])) announce(this.#parts.events, held, outcome)
+    announce(this.#parts.events, held, outcome)
   }
-}
-
-function isUnreachable(error: unknown): boolean {
-  return error instanceof LegworkError && (error.code === 'LW_DATABASE_UNREACHABLE' || error.code === 'LW_CLOSED')
 }
 
 /** The parts of a flush that may be written one after the other, lines first; none when it cannot be divided. */
@@ -230,94 +223,4 @@ function halves(
     { lines: lines.slice(0, cuts[0]), settlements: settlements.slice(0, cuts[1]) },
     { lines: lines.slice(cuts[0]), settlements: settlements.slice(cuts[1]) },
   ]
-}
-
-function isReturn(outcome: Outcome): outcome is Extract<Outcome, { kind: 'retry' | 'snooze' | 'released' }> {
-  return outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released'
-}
-
-function endingOf({ held, outcome }: Settlement): Ending[] {
-  switch (outcome.kind) {
-    case 'completed':
-      return [ending(held, 'completed', { output: outcome.output })]
-    case 'dead':
-      return [ending(held, 'dead', { error: JSON.stringify(outcome.error), reason: outcome.reason })]
-    case 'cancelled':
-      return [ending(held, 'cancelled', { reason: outcome.reason })]
-    default:
-      return []
-  }
-}
-
-function ending(
-  held: Held,
-  state: Ending['state'],
-  rest: Partial<Pick<Ending, 'output' | 'error' | 'reason'>>,
-): Ending {
-  const { id, claim, key } = held.job
-  return { id, claim, state, output: null, error: null, reason: null, keyed: key !== undefined, ...rest }
-}
-
-function returnOf({ held, outcome }: Settlement): Return[] {
-  const { id, claim } = held.job
-  switch (outcome.kind) {
-    case 'retry':
-      return [{ id, claim, outcome: 'retry', delay: outcome.delay, error: JSON.stringify(outcome.error) }]
-    case 'snooze':
-      return [
-        {
-          id,
-          claim,
-          outcome: 'snooze',
-          delay: outcome.delay,
-          error: JSON.stringify(serializeError({ name: 'Snooze', message: outcome.reason })),
-        },
-      ]
-    case 'released':
-      return [{ id, claim, outcome: 'released', delay: 0, error: null }]
-    default:
-      return []
-  }
-}
-
-const eventOf = {
-  completed: 'completed',
-  retry: 'retrying',
-  snooze: 'snoozed',
-  dead: 'dead',
-  cancelled: 'cancelled',
-  released: 'released',
-} as const satisfies Record<Outcome['kind'], EventName>
-
-function announce(events: Emitter, held: Held, outcome: Outcome): void {
-  const { event, job } = held
-  switch (outcome.kind) {
-    case 'completed':
-      return events.emit('completed', {
-        ...event,
-        attempt: job.attempt,
-        ms: performance.now() - (held.startedAt ?? performance.now()),
-      })
-    case 'retry':
-      return events.emit('retrying', { ...event, attempt: job.attempt, delay: outcome.delay, error: outcome.error })
-    case 'snooze':
-      return events.emit('snoozed', { ...event, delay: outcome.delay, reason: outcome.reason })
-    case 'dead':
-      return events.emit('dead', { ...event, attempt: job.attempt, reason: outcome.reason, error: outcome.error })
-    case 'cancelled':
-      return events.emit('cancelled', { ...event, reason: outcome.reason })
-    case 'released':
-      return events.emit('released', event)
-  }
-}
-
-function groups<T>(items: readonly T[], keyOf: (item: T) => number): Map<number, T[]> {
-  const map = new Map<number, T[]>()
-  for (const item of items) {
-    const key = keyOf(item)
-    const list = map.get(key)
-    if (list) list.push(item)
-    else map.set(key, [item])
-  }
-  return map
 }
