@@ -29,6 +29,7 @@ export class Heartbeat {
   /** Since when every beat has come through in time: only then is the silence of others their own. */
   #steadySince = 0
   #beating: Promise<void> | undefined
+  readonly #looks = new Set<Promise<void>>()
   /** Jobs that were running at the previous beat: only they are worth a look. */
   #seen = new Set<Held>()
 
@@ -53,9 +54,10 @@ export class Heartbeat {
     return store.exclusive || (now - this.#lastBeat <= lease && now - this.#steadySince >= lease)
   }
 
-  /** Resolves when no beat is under way. */
+  /** Resolves when it asks the database nothing. */
   async idle(): Promise<void> {
     await this.#beating
+    await Promise.all(this.#looks)
   }
 
   /** One beat; a second call while one is under way waits for that one. */
@@ -78,12 +80,12 @@ export class Heartbeat {
   }
 
   /** Somebody asked to cancel these jobs: asks the database for those that run here, and why. */
-  async lookAfter(ids: readonly string[]): Promise<void> {
-    try {
-      await this.#lookAt(ids.flatMap((id) => this.#parts.holdings.get(id) ?? []))
-    } catch (error) {
-      this.#parts.events.emit('error', { during: 'looking after cancelled jobs', error }) // the next beat looks again
-    }
+  lookAfter(ids: readonly string[]): void {
+    const { holdings, events } = this.#parts
+    const look = this.#lookAt(ids.flatMap((id) => holdings.get(id) ?? []))
+      .catch((error: unknown) => events.emit('error', { during: 'looking after cancelled jobs', error })) // the next beat looks again
+      .finally(() => this.#looks.delete(look))
+    this.#looks.add(look)
   }
 
   async #beat(): Promise<void> {

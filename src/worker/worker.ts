@@ -116,7 +116,7 @@ export class Worker {
 
   /** Somebody says that these jobs are to be cancelled: the rows tell whether, and why. */
   lookAfter(ids: readonly string[]): void {
-    void this.#heartbeat.lookAfter(ids)
+    this.#heartbeat.lookAfter(ids)
   }
 
   /** Reads which queues there are, then looks everywhere for work. */
