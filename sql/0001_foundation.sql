@@ -118,7 +118,9 @@ create table legwork.lease (
   slot      smallint not null,
   ids       bigint[] not null,
   primary key (worker_id, batch)
-) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+) with (toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+-- A claim's ids fit into a page; compressing them would cost more than writing them.
+alter table legwork.lease alter column ids set storage external;
 
 -- History: append-only, by time; retention drops partitions. Dead letters are kept apart because they are kept longer.
 create table legwork.finished (

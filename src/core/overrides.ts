@@ -25,14 +25,15 @@ export function encodeOverrides(overrides: Overrides): string | null {
   })
 }
 
-/** The policy and timeout of one job: its own where it has them, else its definition's. */
-export function effective(
-  definition: AnyJob,
-  stored: Readonly<Record<string, unknown>>,
-): { retry: RetryPolicy; timeout: number | undefined } {
-  const retry = stored['retry'] as Partial<RetryPolicy> | undefined
-  const timeout = stored['timeout'] as number | undefined
-  return { retry: retry ? { ...definition.retry, ...retry } : definition.retry, timeout: timeout ?? definition.timeout }
+/** The policy of one job: its own where it has one, else its definition's. */
+export function retryOf(definition: AnyJob, stored: Readonly<Record<string, unknown>>): RetryPolicy {
+  const own = stored['retry'] as Partial<RetryPolicy> | undefined
+  return own ? { ...definition.retry, ...own } : definition.retry
+}
+
+/** Likewise the timeout, milliseconds. */
+export function timeoutOf(definition: AnyJob, stored: Readonly<Record<string, unknown>>): number | undefined {
+  return (stored['timeout'] as number | undefined) ?? definition.timeout
 }
 
 /** Checks the values like a definition's, and keeps only those that were given. */

@@ -27,8 +27,9 @@ const longestPayload = 7_500
 /** More ids than these are not named to other processes: whoever waits looks for its own. */
 const mostIds = 200
 
-/** A busy process sends at most one hint in this time. */
+/** Milliseconds in which a busy process sends at most one hint; longer when so much happens that jobs are not named. */
 const pace = 5
+const paceOfMany = 20
 
 /**
  * Brings news to whoever waits in this process at once, and to other processes soon: at once when idle, otherwise
@@ -93,7 +94,7 @@ export class Hub {
       } catch (error) {
         this.#onError(error)
       }
-      await new Promise((resolve) => setTimeout(resolve, pace))
+      await new Promise((resolve) => setTimeout(resolve, isNamed(hint) ? pace : paceOfMany))
     }
     this.#sending = undefined // before anyone can tell in vain
   }
@@ -124,10 +125,13 @@ function unique<T extends { readonly priority: number }>(lanes: readonly T[]): T
   return [...new Map(lanes.map((lane) => [JSON.stringify(lane), lane])).values()]
 }
 
+/** Whether the jobs it is about are few enough to be named. */
+function isNamed({ ended = [], changed = [] }: Hint): boolean {
+  return ended.length + changed.length <= mostIds
+}
+
 function encode(from: string, hint: Hint): string {
-  const { ended = [], changed = [], ...rest } = hint
-  const few = ended.length + changed.length <= mostIds
-  const text = JSON.stringify({ from, hint: few ? hint : { ...rest, many: true } })
+  const text = JSON.stringify({ from, hint: isNamed(hint) ? hint : { ...hint, ended: [], changed: [], many: true } })
   return text.length <= longestPayload ? text : JSON.stringify({ from, hint: { many: true, queues: true } })
 }
 

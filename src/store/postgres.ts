@@ -87,7 +87,9 @@ class PostgresConnection implements Connection {
   }
 
   async notify(payload: string): Promise<void> {
-    await this.#pool.query('select pg_notify($1, $2)', [channel, payload])
+    // a hint may be lost, so its commit need not wait for the disk
+    const text = "select pg_notify($1, $2) from set_config('synchronous_commit', 'off', true)"
+    await this.#pool.query({ name: 'lw_notify', text, values: [channel, payload] })
   }
 
   listen(onHint: (payload: string) => void, onGap: () => void): void {

@@ -147,20 +147,13 @@ async function settle(
   endings: readonly Ending[],
   returns: readonly Return[],
 ): Promise<Settled> {
-  const ids = new Set<string>()
-  const woken: Settled['woken'][number][] = []
-  const add = (part: Settled) => {
-    for (const id of part.ids) ids.add(id)
-    woken.push(...part.woken)
-  }
+  if (returns.length === 0) return finishSafely(connection, scope, endings)
+  if (endings.length === 0) return giveBack(connection, scope, returns)
   // The lease rows go with the last statement, when every job of theirs has been written.
-  if (endings.length > 0) {
-    const own = { ...scope, emptyBatches: returns.length > 0 ? [] : scope.emptyBatches }
-    add(await finishSafely(connection, own, endings))
-  }
-  const complete = ids.size === endings.length
-  if (returns.length > 0) add(await giveBack(connection, complete ? scope : { ...scope, emptyBatches: [] }, returns))
-  return { ids, woken }
+  const finished = await finishSafely(connection, { ...scope, emptyBatches: [] }, endings)
+  const complete = finished.ids.size === endings.length
+  const returned = await giveBack(connection, complete ? scope : { ...scope, emptyBatches: [] }, returns)
+  return { ids: new Set([...finished.ids, ...returned.ids]), woken: [...finished.woken, ...returned.woken] }
 }
 
 async function finishSafely(connection: Connection, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {

@@ -12,21 +12,21 @@ export interface ContextParts {
   readonly installation: string
   readonly events: Emitter
   readonly writer: Writer
+  /** What the handler gets as its input; asked once. */
+  input(): unknown
 }
 
 /** What a handler is called with. Everything is made when it is asked for: a short job asks for little. */
 export class Context implements JobContext {
   readonly #parts: ContextParts
-  readonly #parse: () => unknown
   #input: unknown
 
-  constructor(parts: ContextParts, parse: () => unknown) {
+  constructor(parts: ContextParts) {
     this.#parts = parts
-    this.#parse = parse
   }
 
   get input(): unknown {
-    this.#input ??= this.#parse()
+    this.#input ??= this.#parts.input()
     return this.#input
   }
 
@@ -37,7 +37,7 @@ export class Context implements JobContext {
     return this.#parts.held.job.name
   }
   get queue(): string {
-    return this.#parts.held.event.queue
+    return this.#parts.held.queue
   }
   get attempt(): number {
     return this.#parts.held.job.attempt

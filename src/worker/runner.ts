@@ -3,10 +3,10 @@ import type { AnyJob } from '../core/definition.ts'
 import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { ClaimedJob } from '../store/queries/claim.ts'
+import type { Outcome } from '../core/outcome.ts'
 import { execute, type ExecutorParts, type Middleware } from './executor.ts'
 import { createIsolation, type Isolation } from './isolate/isolation.ts'
-import type { Held, Holdings } from './running.ts'
-import { Stop } from './stop.ts'
+import { Held, type Holdings } from './running.ts'
 import type { Writer } from './writer.ts'
 
 export interface RunnerParts {
@@ -34,24 +34,27 @@ export class Runner {
   readonly #parts: RunnerParts
   readonly #executor: ExecutorParts
   readonly #waiting: Held[] = []
+  readonly #suspects: Held[] = []
   #isolation: Isolation | undefined
   #running = 0
   #suspectRuns = false
+  #pumping = false
   #closed = false
 
   constructor(parts: RunnerParts) {
     const { clock, events, writer, middleware, grace, installation } = parts
     this.#parts = parts
-    this.#executor = { clock, events, writer, middleware, grace, installation, isolation: () => this.#isolated() }
+    const isolation = () => this.#isolated()
+    const onOutcome = (held: Held, outcome: Outcome) => this.#finish(held, outcome)
+    this.#executor = { clock, events, writer, middleware, grace, installation, isolation, onOutcome }
   }
 
-  /** Starts these jobs as soon as there is room, in order. */
+  /** Starts these jobs as soon as there is room, in order; suspects before the others. */
   take(jobs: readonly ClaimedJob[]): void {
     for (const job of jobs) {
-      const event = { id: job.id, name: job.name, queue: this.#parts.queueName(job.queueId) }
-      const held: Held = { job, event, stop: new Stop(), startedAt: undefined, settling: false, lost: false }
+      const held = new Held(job, this.#parts.queueName(job.queueId))
       this.#parts.holdings.add(held)
-      this.#waiting.push(held)
+      ;(job.crashes > 0 ? this.#suspects : this.#waiting).push(held)
     }
     if (this.#closed) this.handBackWaiting()
     else this.#pump()
@@ -60,7 +63,8 @@ export class Runner {
   /** Begins nothing more. Claimed jobs that have not begun go back at once, also those that a claim under way still brings. */
   handBackWaiting(): void {
     this.#closed = true
-    for (const held of this.#waiting.splice(0)) this.#parts.writer.settle(held, { kind: 'released' })
+    for (const list of [this.#suspects, this.#waiting])
+      for (const held of list.splice(0)) this.#parts.writer.settle(held, { kind: 'released' })
   }
 
   /** Asks all running handlers to stop. */
@@ -78,38 +82,60 @@ export class Runner {
     await this.#isolation?.close()
   }
 
-  /** Suspects (they were running when a worker died) run one at a time: so the next crash says which one it was. */
+  /** A handler without a promise is done within the call, and comes back here: the loop that runs goes on for it. */
   #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
     while (!this.#closed && this.#running < this.#parts.concurrency) {
-      const place = this.#waiting.findIndex((held) => held.lost || held.job.crashes === 0 || !this.#suspectRuns)
-      const [held] = place < 0 ? [] : this.#waiting.splice(place, 1)
-      if (!held) return
+      const held = this.#next()
+      if (!held) break
       if (held.lost) this.#parts.holdings.remove(held)
-      else void this.#run(held)
+      else this.#start(held)
     }
+    this.#pumping = false
   }
 
-  async #run(held: Held): Promise<void> {
+  /** Suspects (they were running when a worker died) run one at a time: so the next crash says which one it was. */
+  #next(): Held | undefined {
+    return (this.#suspectRuns ? undefined : this.#suspects.shift()) ?? this.#waiting.shift()
+  }
+
+  #start(held: Held): void {
     this.#running++
-    try {
-      await (held.job.crashes > 0 ? this.#runSuspect(held) : this.#execute(held))
-    } finally {
-      this.#running--
-      this.#pump()
-      this.#parts.onFinished()
-    }
+    if (held.job.crashes > 0) void this.#startSuspect(held)
+    else this.#execute(held)
   }
 
   /** If it kills this worker too, the database must know that it was this one; if it cannot be told, the job waits. */
-  async #runSuspect(held: Held): Promise<void> {
+  async #startSuspect(held: Held): Promise<void> {
     this.#suspectRuns = true
-    try {
-      if (await this.#noted(held.job.id)) await this.#execute(held)
-      else this.#parts.writer.settle(held, { kind: 'released' })
-      await this.#noted(undefined)
-    } finally {
-      this.#suspectRuns = false
-    }
+    if (await this.#noted(held.job.id)) this.#execute(held)
+    else this.#finish(held, { kind: 'released' })
+  }
+
+  #execute(held: Held): void {
+    const definition = this.#parts.definitions.get(held.job.name)
+    if (definition) execute(held, definition, this.#executor)
+    else this.#finish(held, { kind: 'released' }) // cannot be: the claim asks for known names only
+  }
+
+  #finish(held: Held, outcome: Outcome): void {
+    const { holdings, writer } = this.#parts
+    if (holdings.get(held.job.id) === held) writer.settle(held, outcome)
+    if (held.job.crashes > 0) void this.#endSuspect()
+    else this.#vacate()
+  }
+
+  async #endSuspect(): Promise<void> {
+    await this.#noted(undefined)
+    this.#suspectRuns = false
+    this.#vacate()
+  }
+
+  #vacate(): void {
+    this.#running--
+    this.#pump()
+    this.#parts.onFinished()
   }
 
   async #noted(id: string | undefined): Promise<boolean> {
@@ -120,14 +146,6 @@ export class Runner {
       this.#parts.events.emit('error', { during: 'noting a suspect', error })
       return false
     }
-  }
-
-  async #execute(held: Held): Promise<void> {
-    const { definitions, holdings, writer } = this.#parts
-    const definition = definitions.get(held.job.name)
-    if (!definition) return // cannot be: the claim asks for known names only
-    const outcome = await execute(held, definition, this.#executor)
-    if (holdings.get(held.job.id) === held) writer.settle(held, outcome)
   }
 
   #isolated(): Isolation {

@@ -1,19 +1,31 @@
 import type { LegworkError } from '../core/errors.ts'
 import type { ClaimedJob } from '../store/queries/claim.ts'
 import type { JobName } from '../core/events.ts'
-import type { Stop } from './stop.ts'
+import { Stop } from './stop.ts'
 
 /** A claimed job in this process: waiting for a free place, running, or waiting to be settled. */
-export interface Held {
+export class Held {
   readonly job: ClaimedJob
-  readonly event: JobName
-  readonly stop: Stop
+  /** Name of its queue. */
+  readonly queue: string
+  readonly stop = new Stop()
   /** When its handler was called, on the scale of `performance.now()`; undefined while it waits. */
-  startedAt: number | undefined
+  startedAt: number | undefined = undefined
   /** Its outcome has been given to the writer. */
-  settling: boolean
+  settling = false
   /** No outcome of this job may be written any more. */
-  lost: boolean
+  lost = false
+
+  constructor(job: ClaimedJob, queue: string) {
+    this.job = job
+    this.queue = queue
+  }
+
+  /** As the hooks name it. */
+  get event(): JobName {
+    const { id, name } = this.job
+    return { id, name, queue: this.queue }
+  }
 }
 
 /** All jobs this process holds, by id. The one place that knows what "running" means here. */

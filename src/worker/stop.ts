@@ -1,3 +1,7 @@
+export interface Watcher {
+  stopped(reason: Error): void
+}
+
 /**
  * The reason a job must stop, once there is one. Makes the AbortSignal only when somebody asks for it: most handlers
  * never do, and for short jobs it would cost more than the job.
@@ -5,7 +9,7 @@
 export class Stop {
   #controller: AbortController | undefined
   #reason: Error | undefined
-  #listener: (() => void) | undefined
+  #watcher: Watcher | undefined
 
   get reason(): Error | undefined {
     return this.#reason
@@ -24,12 +28,12 @@ export class Stop {
     if (this.#reason) return
     this.#reason = reason
     this.#controller?.abort(reason)
-    this.#listener?.()
+    this.#watcher?.stopped(reason)
   }
 
-  /** Calls `listener` when the job must stop, also when that has happened already; one at a time, undefined for none. */
-  watch(listener: (() => void) | undefined): void {
-    this.#listener = listener
-    if (this.#reason) listener?.()
+  /** Tells `watcher` when the job must stop, also when that has happened already; one at a time, undefined for none. */
+  watch(watcher: Watcher | undefined): void {
+    this.#watcher = watcher
+    if (this.#reason) watcher?.stopped(this.#reason)
   }
 }

@@ -6,7 +6,7 @@ import type { FeedEntry } from '../store/queries/feed.ts'
 import type { LaneName, SettleScope } from '../store/queries/settle.ts'
 import type { Store } from '../store/store.ts'
 import type { Held, Holdings } from './running.ts'
-import { announce, ending, endingOf, isReturn, returnOf, type Settlement } from './settlement.ts'
+import { announce, ending, isReturn, rowsOf, type Settlement } from './settlement.ts'
 
 /** Feed lines and outcomes a flush may carry at most. */
 const largestFlush = 1_000
@@ -158,11 +158,10 @@ export class Writer {
     }
     for (const [slot, own] of groupBy(live, (settlement) => settlement.held.job.slot)) {
       const scope = { slot, workerId: workerId(), emptyBatches: holdings.emptiedBy(own.map(({ held }) => held)) }
-      const endings = own.flatMap(endingOf)
-      const returns = own.flatMap(returnOf)
+      const { endings, returns } = rowsOf(own)
       const settled = await store.settle(scope, endings, returns)
       result.woken.push(...settled.woken)
-      const rest = own.filter(({ held }) => !settled.ids.has(held.job.id))
+      const rest = settled.ids.size === own.length ? [] : own.filter(({ held }) => !settled.ids.has(held.job.id))
       const others = rest.length > 0 ? await this.#settleRest(scope, rest) : nothingElse
       result.woken.push(...others.woken)
       for (const { held, outcome } of own) {
@@ -181,7 +180,7 @@ export class Writer {
   async #settleRest(scope: SettleScope, rest: readonly Settlement[]): Promise<Rest> {
     const { store } = this.#parts
     const returning = rest.filter(({ outcome }) => isReturn(outcome))
-    const endings = returning.map(({ held }) => ending(held, 'cancelled', { reason: 'cancelled' }))
+    const endings = returning.map(({ held }) => ending(held, 'cancelled', null, null, 'cancelled'))
     const whole = endings.length === rest.length ? scope : { ...scope, emptyBatches: [] }
     const { ids: cancelled, woken } = endings.length > 0 ? await store.settle(whole, endings, []) : nothingSettled
     const others = rest.map(({ held }) => held).filter((held) => !cancelled.has(held.job.id))

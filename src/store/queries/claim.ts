@@ -93,8 +93,9 @@ const claimStatement = once(
   ), claimed as (
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
      where j.slot = $1::smallint and j.id = any(array(select id from chosen))
-     returning j.id, j.claim, j.seq, j.queue_id, j.priority, j.name, j.attempt, date_part('epoch', j.created_at) * 1000 as created_ms,
-               j.input::text as input, case when num_nonnulls(j.key, j.tags, j.headers, j.trace, j.options) > 0 or j.crashes > 0
+     returning j.id, j.queue_id, j.name, j.input::text as input, date_part('epoch', j.created_at) * 1000 as created_ms,
+               nullif(j.seq, j.id >> 8) as seq, nullif(j.claim, 1) as claim, nullif(j.attempt, 1) as attempt, nullif(j.priority, 0) as priority,
+               case when num_nonnulls(j.key, j.tags, j.headers, j.trace, j.options) > 0 or j.crashes > 0
                  then jsonb_build_object('key', j.key, 'tags', j.tags, 'headers', j.headers, 'trace', j.trace, 'options', j.options, 'crashes', j.crashes)
                end as rare
   ), aside as (
@@ -108,31 +109,37 @@ const claimStatement = once(
   ), leased as (
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
-  select null::bigint as id, null::int as claim, null::bigint as seq, null::int as queue_id, null::smallint as priority, null as name,
-         null::smallint as attempt, null::float8 as created_ms, null as input, null::jsonb as rare,
-         pg_snapshot_xmin(x)::text as xmin, (select count(*)::int from aside) as parked,
-         pg_current_xact_id_if_assigned()::text as xid, -- after parked, which has made the claim lock its rows
-         set_config('synchronous_commit', 'off', true) as relaxed
+  select null::bigint as id, null::int as queue_id, null as name, null as input, null::float8 as created_ms,
+         null::bigint as seq, null::int as claim, null::smallint as attempt, null::smallint as priority,
+         jsonb_build_object('parked', (select count(*) from aside),
+           'xmin', pg_snapshot_xmin(x)::text, 'xid', pg_current_xact_id_if_assigned()::text, -- after parked, which has made the claim lock its rows
+           'relaxed', set_config('synchronous_commit', 'off', true)) as rare
     from pg_current_snapshot() x
   union all
-  select *, null, null, null, null from claimed`,
+  select * from claimed`,
 )
 
-/** The first row tells of the claim as a whole, the others of a job each; what most jobs lack is in `rare`. */
+/**
+ * The first row tells of the claim as a whole, the others of a job each. What is as in most jobs is null, because a
+ * value costs a string on its way here: the seq that the id was made of, the first claim, the first attempt, priority 0,
+ * and in `rare` what most jobs lack.
+ */
 interface ClaimRow extends Record<string, unknown> {
-  readonly id: string | null
-  readonly claim: number
-  readonly seq: string
+  readonly id: string
   readonly queue_id: number
-  readonly priority: number
   readonly name: string
-  readonly attempt: number
-  readonly created_ms: number
   readonly input: string | null
+  readonly created_ms: number
+  readonly seq: string | null
+  readonly claim: number | null
+  readonly attempt: number | null
+  readonly priority: number | null
   readonly rare: Rare | null
-  readonly xmin: string
-  readonly xid: string | null
-  readonly parked: number
+}
+
+interface Head extends Record<string, unknown> {
+  readonly id: null
+  readonly rare: { readonly parked: number; readonly xmin: string; readonly xid: string | null }
 }
 
 interface Rare {
@@ -151,7 +158,7 @@ const noFacts: Readonly<Record<string, never>> = Object.freeze({})
 /** Takes up to `limit` ready jobs for a worker, in the order of the lanes. */
 export async function claim(on: Queryable, request: ClaimRequest): Promise<Claimed> {
   const { slot, workerId, batch, limit, lanes, names } = request
-  const rows = await on.query<ClaimRow>(claimStatement, [
+  const rows = await on.query<Head | ClaimRow>(claimStatement, [
     slot,
     workerId,
     lanes.map((lane) => lane.queueId),
@@ -162,36 +169,42 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
     limit,
     batch,
   ])
-  const [first, ...rest] =
-    rows[0]?.id === null ? rows : rows.toSorted((a, b) => Number(a.id !== null) - Number(b.id !== null))
-  const order = new Map(lanes.map((lane, place) => [`${lane.queueId}:${lane.priority}`, place]))
-  const jobs = rest.map((row) => jobOf(row, slot, batch))
-  if (lanes.length > 1) jobs.sort((a, b) => (order.get(laneOf(a)) ?? 0) - (order.get(laneOf(b)) ?? 0) || a.seq - b.seq)
-  else jobs.sort((a, b) => a.seq - b.seq)
+  const jobs: ClaimedJob[] = []
+  let head: Head['rare'] | undefined
+  for (const row of rows) {
+    if (row.id === null) head = row.rare
+    else jobs.push(jobOf(row, slot, batch))
+  }
   return {
-    jobs,
-    parked: first?.parked ?? 0,
-    xmin: Number(first?.xmin),
-    xid: first?.xid ? Number(first.xid) : undefined,
+    jobs: jobs.toSorted(lanes.length > 1 ? byLane(lanes) : (a, b) => a.seq - b.seq),
+    parked: head?.parked ?? 0,
+    xmin: Number(head?.xmin),
+    xid: head?.xid ? Number(head.xid) : undefined,
   }
 }
 
-function laneOf(job: ClaimedJob): string {
-  return `${job.queueId}:${job.priority}`
+function byLane(lanes: readonly Lane[]): (a: ClaimedJob, b: ClaimedJob) => number {
+  const order = new Map(lanes.map((lane, place) => [laneOf(lane), place]))
+  const placeOf = (job: ClaimedJob) => order.get(laneOf(job)) ?? 0
+  return (a, b) => placeOf(a) - placeOf(b) || a.seq - b.seq
+}
+
+function laneOf({ queueId, priority }: Pick<Lane, 'queueId' | 'priority'>): string {
+  return `${queueId}:${priority}`
 }
 
 function jobOf(row: ClaimRow, slot: number, batch: number): ClaimedJob {
   const rare = row.rare ?? nothingRare
   return {
-    id: String(row.id),
+    id: row.id,
     slot,
     batch,
-    claim: row.claim,
-    seq: Number(row.seq),
+    claim: row.claim ?? 1,
+    seq: row.seq === null ? seqOf(row.id) : Number(row.seq),
     queueId: row.queue_id,
-    priority: row.priority,
+    priority: row.priority ?? 0,
     name: row.name,
-    attempt: row.attempt,
+    attempt: row.attempt ?? 1,
     crashes: rare.crashes,
     key: rare.key ?? undefined,
     tags: rare.tags ?? noTags,
@@ -201,4 +214,10 @@ function jobOf(row: ClaimRow, slot: number, batch: number): ClaimedJob {
     options: rare.options ?? noFacts,
     createdAt: row.created_ms,
   }
+}
+
+/** An id is `seq << 8 | slot`, drawn together; a double holds ids up to 2^53 exactly. */
+function seqOf(id: string): number {
+  const number = Number(id)
+  return Number.isSafeInteger(number) ? Math.floor(number / 256) : Number(BigInt(id) >> 8n)
 }

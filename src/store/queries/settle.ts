@@ -50,12 +50,20 @@ const lockKeys = repeatable(
 const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_id = $2::int
        and ((j.id, j.claim) in (select u.id, u.claim from unnest($3::bigint[], $4::int[]) as u(id, claim))) is true`
 
-/* One row: `ids` are those that were written, null when all were, as nearly always. $5 holds, by id, what is not the common case of a completed job without output: {state, output, error, reason}. */
+/*
+ * One row: `ids` are those that were written, null when all were, as nearly always. $5 holds, by id, what is not the
+ * common case of a completed job without output: {state, output, error, reason}; null when all jobs are common.
+ *
+ * What the steps below read of `done` stands in front: a row is taken apart only up to the last column that is asked for.
+ */
 const finishStatement = repeatable(
   'lw_settle_finish',
   `with done as (
     delete from legwork.job j where ${fenced}
-     returning j.*, coalesce(($5::jsonb -> j.id::text ->> 'state')::smallint, 10) as final, $5::jsonb -> j.id::text as how
+     returning case when $5::jsonb is null then 10::smallint else coalesce(($5::jsonb -> j.id::text ->> 'state')::smallint, 10) end as final,
+       j.id, j.queue_id, j.name, j.key, case when $5::jsonb is not null then $5::jsonb -> j.id::text end as how,
+       j.slot, j.priority, j.attempt, j.crashes, j.claim, j.worker_id, j.created_at, j.run_at, j.claimed_at, j.unique_key,
+       j.tags, j.headers, j.trace, j.input, j.options, j.progress, j.cancel_reason
   ), kept as (
     insert into legwork.finished (slot, id, state, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
         started_at, key, unique_key, tags, headers, trace, input, options, progress, output, error, reason)
@@ -69,7 +77,7 @@ const finishStatement = repeatable(
   ), released as (
     delete from legwork.key_holder k
      where k.slot = $1::smallint and k.key = any(array(select key from done where key is not null))
-       and (k.job_id in (select id from done)) is true
+       and (k.job_id in (select id from done where key is not null)) is true
      returning k.name, k.key
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
@@ -155,12 +163,9 @@ export async function finish(tx: Queryable, scope: SettleScope, endings: readonl
     [
       scope.slot,
       scope.workerId,
-      endings.map((ending) => ending.id),
-      endings.map((ending) => ending.claim),
-      byId(endings.filter(isRemarkable), (ending) => {
-        const { state, output, error, reason } = ending
-        return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
-      }),
+      arrayText(endings, (ending) => ending.id),
+      arrayText(endings, (ending) => ending.claim),
+      endings.some(isRemarkable) ? byId(endings.filter(isRemarkable), remarksOf) : null,
       scope.emptyBatches,
     ],
   )
@@ -194,6 +199,15 @@ export async function promote(
 ): Promise<LaneName[]> {
   const rows = await tx.query<{ queue_id: number; priority: number }>(promoteStatement, [slot, names, keys])
   return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+}
+
+/** An array of numbers as PostgreSQL reads it. The driver would quote and escape every one. */
+function arrayText<T>(items: readonly T[], number: (item: T) => string | number): string {
+  return `{${items.map(number).join(',')}}`
+}
+
+function remarksOf({ state, output, error, reason }: Ending): string {
+  return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
 }
 
 function isRemarkable(ending: Ending): boolean {
