@@ -1,25 +1,25 @@
 import type { AnyJob } from './core/definition.ts'
 import type { CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
-import { Batcher } from './core/batcher.ts'
-import { type Cancel, type Clock, systemClock } from './core/clock.ts'
+import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
-import { isUnreachable, LegworkError, optionError, show } from './core/errors.ts'
+import { LegworkError, optionError, show } from './core/errors.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
-import { newsOf, prepare } from './enqueue.ts'
+import { prepare } from './enqueue.ts'
 import { Hub } from './live/hub.ts'
 import { cancelJob, createRef, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
+import { Producer } from './producer.ts'
 import { announce, definitionMap, retentionOf, workerOptions } from './settings.ts'
 import { stopOnSignals } from './signals.ts'
 import { openStore } from './store/open.ts'
-import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
+import type { Enqueued } from './store/queries/enqueue.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 import type { QueueStatus } from './store/queries/queues.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Store } from './store/store.ts'
-import { type Transaction, transactionOf } from './store/transaction/transaction.ts'
+import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
 import { Worker } from './worker/worker.ts'
 
@@ -71,12 +71,8 @@ interface EngineParts {
   readonly use: readonly Middleware[]
 }
 
-/** Callers that share a statement; more would make the first of them wait too long. */
-const largestGroup = 1_000
+/** Jobs that a bulk operation reads at once. */
 const page = 500
-
-/** Milliseconds after an enqueue in the caller's transaction at which it has probably been committed. */
-const commitGuesses = [5, 30, 200]
 
 /** Wires the parts; the work is theirs. */
 class Engine {
@@ -84,12 +80,11 @@ class Engine {
   readonly #refs: RefParts
   readonly #events = new Emitter()
   readonly #hub: Hub
-  readonly #batcher: Batcher<NewJob, Enqueued>
+  readonly #producer: Producer
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
   #enqueuing = 0
   readonly #enqueued: (() => void)[] = []
-  readonly #timers = new Set<Cancel>()
   #forgetSignals: (() => void) | undefined
 
   constructor(parts: EngineParts) {
@@ -97,11 +92,7 @@ class Engine {
     this.#parts = parts
     this.#hub = new Hub(store, (error) => this.#events.emit('error', { during: 'sending a hint', error }))
     this.#refs = { store, clock, hub: this.#hub, results: new Results(store, clock, this.#hub) }
-    this.#batcher = new Batcher(
-      (jobs) => store.enqueue(jobs),
-      largestGroup,
-      (error) => !isUnreachable(error),
-    )
+    this.#producer = new Producer({ store, clock, hub: this.#hub, events: this.#events })
     this.#hub.open()
   }
 
@@ -109,8 +100,10 @@ class Engine {
     const definition = this.#definition(job)
     return this.#finishing(async () => {
       const row = await prepare(definition, input, options)
-      const added = options.tx === undefined ? await this.#batcher.add([row]) : await this.#inside(options.tx, [row])
-      return this.#added(definition, [row], added, options.tx)[0] as JobRef<never>
+      const added = await (options.tx === undefined
+        ? this.#producer.add(row)
+        : this.#producer.addInside(options.tx, [row]))
+      return this.#refsOf(definition, added)[0] as JobRef<never>
     })
   }
 
@@ -123,12 +116,10 @@ class Engine {
     const each = typeof options === 'function' ? options : () => options
     const tx = typeof options === 'function' ? undefined : options.tx
     return this.#finishing(async () => {
-      const rows = await Promise.all(
-        inputs.map((input, index) => prepare(definition, input, each(input as never, index))),
-      )
+      const rows = await all(inputs.map((input, index) => prepare(definition, input, each(input as never, index))))
       if (rows.length === 0) return []
-      const added = tx === undefined ? await this.#parts.store.enqueue(rows) : await this.#inside(tx, rows)
-      return this.#added(definition, rows, added, tx) as JobRef<never>[]
+      const added = await (tx === undefined ? this.#producer.addMany(rows) : this.#producer.addInside(tx, rows))
+      return this.#refsOf(definition, added) as JobRef<never>[]
     })
   }
 
@@ -217,7 +208,7 @@ class Engine {
   }
 
   async idle(): Promise<void> {
-    await this.#batcher.drained()
+    await this.#producer.drained()
     await this.#worker?.idle()
   }
 
@@ -231,7 +222,7 @@ class Engine {
   }
 
   async calm(): Promise<void> {
-    await this.#batcher.drained()
+    await this.#producer.drained()
     await this.#worker?.calm()
   }
 
@@ -251,7 +242,7 @@ class Engine {
   async #close(timeout: number): Promise<void> {
     try {
       while (this.#enqueuing > 0) await new Promise<void>((resolve) => this.#enqueued.push(resolve))
-      for (const cancel of this.#timers) cancel()
+      this.#producer.close()
       await this.#worker?.stop(timeout)
       this.#refs.results.close()
       await this.#hub.close()
@@ -292,34 +283,8 @@ class Engine {
     })
   }
 
-  #inside(tx: unknown, rows: readonly NewJob[]): Promise<Enqueued[]> {
-    return this.#parts.store.enqueue(rows, transactionOf(tx))
-  }
-
-  /** Tells the workers and gives the refs. */
-  #added(definition: AnyJob, rows: readonly NewJob[], added: readonly Enqueued[], tx?: unknown): JobRef[] {
-    const created = added.flatMap(({ id, created: isNew }, place) =>
-      isNew ? [{ id, name: definition.name, queue: rows[place]?.queue ?? '' }] : [],
-    )
-    if (created.length > 0 && tx === undefined) {
-      this.#hub.tell(newsOf(rows, this.#parts.clock.now()))
-      this.#events.emit('enqueued', { jobs: created })
-    } else if (created.length > 0) {
-      this.#tellAfterCommit(rows)
-    }
-    return added.map(({ id, created: isNew }) => createRef(this.#refs, definition, id, isNew))
-  }
-
-  /** When the caller commits we cannot know: workers are told a few times soon, and after that the poll finds the jobs. */
-  #tellAfterCommit(rows: readonly NewJob[]): void {
-    const { clock } = this.#parts
-    for (const ms of commitGuesses) {
-      const cancel = clock.after(ms, () => {
-        this.#timers.delete(cancel)
-        this.#hub.tell(newsOf(rows, clock.now()))
-      })
-      this.#timers.add(cancel)
-    }
+  #refsOf(definition: AnyJob, added: readonly Enqueued[]): JobRef[] {
+    return added.map(({ id, created }) => createRef(this.#refs, definition, id, created))
   }
 
   async #queuesChanged(): Promise<void> {
@@ -343,4 +308,9 @@ class Engine {
     }
     return count
   }
+}
+
+/** Waits only if something is not there yet: a thousand rows without a schema need no thousand promises. */
+async function all<T>(values: readonly (T | Promise<T>)[]): Promise<readonly T[]> {
+  return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as readonly T[])
 }

@@ -9,17 +9,32 @@ import type { Hint } from './live/hub.ts'
 import type { NewJob } from './store/queries/enqueue.ts'
 
 /** Validates the input and every option, and gives the row to store. Nothing is stored when this throws. */
-export async function prepare(definition: AnyJob, input: unknown, options: EnqueueOptions): Promise<NewJob> {
-  const { name } = definition
+export function prepare(definition: AnyJob, input: unknown, options: EnqueueOptions): NewJob | Promise<NewJob> {
+  const { name, inputSchema } = definition
+  const label = `Input of job "${name}"`
+  if (!inputSchema) return rowOf(definition, input, options, toJson(input, label))
+  const what = { code: 'LW_INPUT_INVALID', label, hint: 'Nothing was enqueued.' } as const
+  return encode(inputSchema, input, what).then((wire) => rowOf(definition, input, options, wire))
+}
+
+/** What the workers should know of new jobs: where they wait, and when the first delayed one is due. */
+export function newsOf(rows: readonly NewJob[], now: number): Hint {
+  const lanes: { queue: string; priority: number }[] = []
+  let due = Infinity
+  for (const { queue, priority, delayMs, runAt } of rows) {
+    const wait = delayMs ?? (runAt ? runAt.getTime() - now : 0)
+    if (wait > 0) due = Math.min(due, wait)
+    else if (!lanes.some((lane) => lane.queue === queue && lane.priority === priority)) lanes.push({ queue, priority })
+  }
+  return { ...(lanes.length > 0 && { enqueued: lanes }), ...(due < Infinity && { due }) }
+}
+
+/** @param wire the input as JSON text */
+function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire: string | null): NewJob {
   if (options.delay !== undefined && options.at !== undefined)
     throw optionError('at', 'left out when delay is given', options.at)
-  const wire = await encode(definition.inputSchema, input, {
-    code: 'LW_INPUT_INVALID',
-    label: `Input of job "${name}"`,
-    hint: 'Nothing was enqueued.',
-  })
   return {
-    name,
+    name: definition.name,
     input: wire,
     queue: text(options.queue, 'queue') ?? definition.queue,
     priority: options.priority === undefined ? definition.priority : priorityNumber(options.priority, 'priority'),
@@ -27,23 +42,11 @@ export async function prepare(definition: AnyJob, input: unknown, options: Enque
     delayMs: options.delay === undefined ? undefined : milliseconds(options.delay, 'delay'),
     key: text(options.key ?? definition.key?.(input), 'key'),
     unique: text(options.unique, 'unique'),
-    tags: tagList([...definition.tags, ...(options.tags ?? [])]),
+    tags: options.tags === undefined ? definition.tags : tagList([...definition.tags, ...options.tags]),
     headers: headerJson(options.headers),
     trace: trace(options.traceparent),
     options: encodeOverrides(options),
   }
-}
-
-/** What the workers should know of new jobs: where they wait, and when the first delayed one is due. */
-export function newsOf(rows: readonly NewJob[], now: number): Hint {
-  const lanes = new Map<string, { queue: string; priority: number }>()
-  let due = Infinity
-  for (const { queue, priority, delayMs, runAt } of rows) {
-    const wait = delayMs ?? (runAt ? runAt.getTime() - now : 0)
-    if (wait > 0) due = Math.min(due, wait)
-    else lanes.set(`${priority}:${queue}`, { queue, priority })
-  }
-  return { ...(lanes.size > 0 && { enqueued: [...lanes.values()] }), ...(due < Infinity && { due }) }
 }
 
 const longestText = 500

@@ -52,7 +52,7 @@ export async function rawPglite(folder: string): Promise<RawDatabase> {
 
 /**
  * Lets the engine's own functions build a statement and its parameters, sends it, and gives the rows as they came:
- * what the engine would make of them is not part of the limit. Always in step with the statements in src/.
+ * what the engine would make of many is not part of the limit. Always in step with the statements in src/.
  */
 export async function send(
   raw: Raw,
@@ -62,7 +62,9 @@ export async function send(
   await operation({
     async query<R extends Row>(statement: Statement, params: readonly unknown[]): Promise<R[]> {
       answer = await raw.run(statement, params)
-      return []
+      const [only, ...others] = answer.rows
+      if (!only || others.length > 0) return []
+      return [Object.fromEntries(answer.columns.map((name, place) => [name, only[place]])) as R]
     },
     script: () => Promise.reject(new Error('The limit runs statements only.')),
   })

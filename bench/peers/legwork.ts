@@ -21,7 +21,7 @@ export const embedded: Peer = {
 async function open(database: string, concurrency: number): Promise<Session> {
   const { job, legwork } = await import('legwork')
   let started: (n: number) => void = () => undefined
-  const noop = job('bench.noop', {}, ({ input }) => started((input as { n: number }).n))
+  const noop = job('bench.noop', {}, async ({ input }) => started((input as { n: number }).n))
   const lw = await legwork({ jobs: [noop], database })
   return {
     add: (one) => lw.enqueue(noop, inputOf(one), optionsOf(one)),

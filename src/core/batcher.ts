@@ -4,6 +4,9 @@ interface Waiting<T, R> {
   readonly reject: (error: unknown) => void
 }
 
+/** So many calls must wait before another flush is begun beside one under way: fewer are better off together. */
+const worthAnother = 16
+
 /**
  * Lets concurrent callers share a statement: what arrives while a flush is under way goes into the next one together.
  * A lone caller waits for nobody. `flush` must return a result per item, in order, and do all or nothing.
@@ -12,42 +15,71 @@ export class Batcher<T, R> {
   readonly #flush: (items: readonly T[]) => Promise<R[]>
   readonly #largest: number
   readonly #undone: (error: unknown) => boolean
+  readonly #abreast: number
   #waiting: Waiting<T, R>[] = []
-  #running: Promise<void> | undefined
+  #called = false
+  readonly #running = new Set<Promise<void>>()
 
-  /** @param undone whether a failed flush certainly left nothing behind, so that its callers may be tried one by one */
-  constructor(flush: (items: readonly T[]) => Promise<R[]>, largest: number, undone: (error: unknown) => boolean) {
+  /**
+   * @param undone whether a failed flush certainly left nothing behind, so that its callers may be tried one by one
+   * @param abreast how many flushes may be under way at once; with more than one, calls need not take effect in their
+   * order, but one flush waits for the disk while the next is at work
+   */
+  constructor(
+    flush: (items: readonly T[]) => Promise<R[]>,
+    largest: number,
+    undone: (error: unknown) => boolean,
+    abreast = 1,
+  ) {
     this.#flush = flush
     this.#largest = largest
     this.#undone = undone
+    this.#abreast = abreast
   }
 
   add(items: readonly T[]): Promise<R[]> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ items, resolve, reject })
-      this.#running ??= this.#run()
+      this.#call()
     })
   }
 
   /** Resolves when nothing is waiting or under way. */
   async drained(): Promise<void> {
-    while (this.#running) await this.#running
+    while (this.#waiting.length > 0 || this.#running.size > 0) await Promise.all(this.#running)
   }
 
-  async #run(): Promise<void> {
-    await Promise.resolve() // callers of the same turn come along
-    while (this.#waiting.length > 0) {
-      const group = this.#take()
-      try {
-        const results = await this.#flush(group.flatMap((call) => call.items))
-        let at = 0
-        for (const call of group) call.resolve(results.slice(at, (at += call.items.length)))
-      } catch (error) {
-        await this.#oneByOne(group, error)
-      }
+  /** Callers of the same turn come along. */
+  #call(): void {
+    if (this.#called) return
+    this.#called = true
+    queueMicrotask(() => {
+      this.#called = false
+      while (this.#mayBegin()) this.#begin()
+    })
+  }
+
+  #mayBegin(): boolean {
+    const { length } = this.#waiting
+    return this.#running.size === 0 ? length > 0 : this.#running.size < this.#abreast && length >= worthAnother
+  }
+
+  #begin(): void {
+    const run = this.#run(this.#take()).finally(() => {
+      this.#running.delete(run)
+      this.#call()
+    })
+    this.#running.add(run)
+  }
+
+  async #run(group: readonly Waiting<T, R>[]): Promise<void> {
+    try {
+      const results = await this.#flush(group.flatMap((call) => call.items))
+      let at = 0
+      for (const call of group) call.resolve(results.slice(at, (at += call.items.length)))
+    } catch (error) {
+      await this.#oneByOne(group, error)
     }
-    // Here and not when the promise has settled: who is told of a result may add the next item before that.
-    this.#running = undefined
   }
 
   /** One caller's bad luck (say, a value the database refuses) must not become its neighbours'. */
@@ -65,9 +97,15 @@ export class Batcher<T, R> {
     }
   }
 
+  /** A crowd is divided: callers that all wait for the same flush would all come back for the next one at once. */
   #take(): Waiting<T, R>[] {
+    const { length } = this.#waiting
+    const share = this.#running.size === 0 && length >= worthAnother * this.#abreast ? this.#abreast : 1
+    const most = Math.ceil(length / share)
     let size = 0
-    const end = this.#waiting.findIndex((call, place) => (size += call.items.length) > this.#largest && place > 0)
-    return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end)
+    const end = this.#waiting.findIndex(
+      (call, place) => place >= most || ((size += call.items.length) > this.#largest && place > 0),
+    )
+    return this.#waiting.splice(0, end < 0 ? length : end)
   }
 }

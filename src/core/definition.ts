@@ -104,7 +104,7 @@ export function job<I extends Schema | undefined = undefined, O extends Schema |
     timeout: given.timeout === undefined ? undefined : milliseconds(given.timeout, 'timeout'),
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
-    tags: Object.freeze([...(given.tags ?? [])]),
+    tags: Object.freeze([...new Set(given.tags ?? [])]),
     crashes: crashLimit(given.crashes ?? 5),
     isolate: given.isolate,
     module: given.module,

@@ -5,7 +5,7 @@ import type { Lanes } from './lanes.ts'
 import type { Holdings } from './running.ts'
 
 /** Most jobs one statement claims, and most that wait in memory beside those that run. */
-const largestBatch = 500
+const largestBatch = 1_000
 
 /** A worker keeps as many jobs at hand as it finishes in this time, so that short jobs never wait for a round trip. */
 const stockMs = 100
@@ -122,10 +122,12 @@ export class ClaimLoop {
     return limit === Infinity ? largestBatch : Math.max(0, limit - held)
   }
 
+  /** Rises at once and falls slowly: a worker that begins should not feel its way. */
   #stock(): number {
     const elapsed = performance.now() - this.#measuredAt
-    if (elapsed > stockMs / 4) {
-      this.#perMs = (this.#perMs + this.#finished / elapsed) / 2
+    if (elapsed > stockMs / 20) {
+      const now = this.#finished / elapsed
+      this.#perMs = Math.max(now, (4 * this.#perMs + now) / 5)
       this.#finished = 0
       this.#measuredAt = performance.now()
     }

@@ -24,6 +24,8 @@ export interface MaintenanceParts {
 const stageBatch = 1_000
 const tidyEvery = 2_000
 const maintainEvery = 600_000
+/** Soon, but not while a worker is about to begin. */
+const maintainFirst = 3_000
 const defaultCrashLimit = 5
 
 /**
@@ -43,14 +45,15 @@ export class Maintenance {
   }
 
   start(poll: number): void {
-    const { clock } = this.#parts
+    const { clock, store } = this.#parts
     this.#stopped = false
     this.#timers.add(clock.every(poll, () => this.stage()))
     this.#timers.add(clock.every(tidyEvery, () => this.tidy()))
     this.#timers.add(clock.every(maintainEvery, () => this.maintain()))
+    this.#timers.add(clock.after(maintainFirst, () => this.maintain()))
     this.stage()
-    this.tidy()
-    this.maintain()
+    // others are not called dead before we have listened for a while; on an embedded database nobody else is there
+    if (store.exclusive) this.tidy()
   }
 
   async stop(): Promise<void> {

@@ -52,7 +52,7 @@ export class Runner {
   /** Starts these jobs as soon as there is room, in order; suspects before the others. */
   take(jobs: readonly ClaimedJob[]): void {
     for (const job of jobs) {
-      const held = new Held(job, this.#parts.queueName(job.queueId))
+      const held = new Held(job, this.#parts.queueName(job.queueId), jobs.length)
       this.#parts.holdings.add(held)
       ;(job.crashes > 0 ? this.#suspects : this.#waiting).push(held)
     }

@@ -8,6 +8,8 @@ export class Held {
   readonly job: ClaimedJob
   /** Name of its queue. */
   readonly queue: string
+  /** How many jobs came with the same claim, itself included. */
+  readonly companions: number
   readonly stop = new Stop()
   /** When its handler was called, on the scale of `performance.now()`; undefined while it waits. */
   startedAt: number | undefined = undefined
@@ -16,9 +18,10 @@ export class Held {
   /** No outcome of this job may be written any more. */
   lost = false
 
-  constructor(job: ClaimedJob, queue: string) {
+  constructor(job: ClaimedJob, queue: string, companions: number) {
     this.job = job
     this.queue = queue
+    this.companions = companions
   }
 
   /** As the hooks name it. */

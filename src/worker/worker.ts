@@ -13,7 +13,8 @@ import { Maintenance } from './maintenance.ts'
 import { processToken } from './process.ts'
 import { Runner } from './runner.ts'
 import { Holdings } from './running.ts'
-import { Writer, type Written } from './writer.ts'
+import type { Written } from './flusher.ts'
+import { Writer } from './writer.ts'
 
 export interface WorkerOptions {
   readonly concurrency: number

@@ -95,7 +95,7 @@ const claimStatement = once(
      where j.slot = $1::smallint and j.id = any(array(select id from chosen))
      returning j.id, j.queue_id, j.name, j.input::text as input, date_part('epoch', j.created_at) * 1000 as created_ms,
                nullif(j.seq, j.id >> 8) as seq, nullif(j.claim, 1) as claim, nullif(j.attempt, 1) as attempt, nullif(j.priority, 0) as priority,
-               case when num_nonnulls(j.key, j.tags, j.headers, j.trace, j.options) > 0 or j.crashes > 0
+               case when j.key is not null or j.tags is not null or j.headers is not null or j.trace is not null or j.options is not null or j.crashes > 0
                  then jsonb_build_object('key', j.key, 'tags', j.tags, 'headers', j.headers, 'trace', j.trace, 'options', j.options, 'crashes', j.crashes)
                end as rare
   ), aside as (

@@ -1,4 +1,5 @@
 import { once, type Queryable } from '../connection.ts'
+import { ensureQueues } from './queues.ts'
 
 /** A job about to be added; `input`, `headers` and `options` are JSON text already. */
 export interface NewJob {
@@ -28,9 +29,64 @@ export const enqueueStatement = once(
   'select ord, id::text as id, created from legwork.enqueue_many($1::jsonb)',
 )
 
+/**
+ * The same for the engine's own sessions and jobs without a unique key: 5 µs a job instead of 9. The columns come apart
+ * already, nothing is looked up per job, and without a conflict to expect a row is inserted in one step instead of two.
+ * What no job has is null as a whole, and costs nothing; `kind` is null when all are of the first kind. When a queue
+ * is missing nothing is added, and `ids` is null.
+ *
+ * `begun` gives the transaction its id before the first seq is drawn, as the floors of the workers need it.
+ */
+const plainStatement = once(
+  'lw_enqueue_plain',
+  `with begun as materialized (select pg_current_xact_id()::text as id), place as materialized (
+    select array_agg(q.id order by n.ord) as ids, array_agg(q.slot order by n.ord) as slots
+      from unnest($1::text[]) with ordinality n(name, ord) join legwork.queue q on q.name = n.name
+     where (select id from begun) is not null
+    having count(*) = cardinality($1::text[])
+  ), given as (
+    select place.ids[k.kind] as queue_id, place.slots[k.kind] as slot, ($2::text[])[k.kind] as name, ($3::smallint[])[k.kind] as priority,
+           nextval('legwork.job_seq') as seq, case when u.blank is null then u.input end as input, u.key, u.trace,
+           coalesce(u.run_at, legwork.now() + u.delay * interval '1 millisecond') as run_at, u.headers::jsonb as headers, u.options::jsonb as options,
+           case when u.tags is not null then array(select jsonb_array_elements_text(u.tags::jsonb)) end as tags
+      from place cross join rows from (
+             jsonb_array_elements($4::jsonb), unnest($5::int[]), unnest($6::int[]), unnest($7::text[]), unnest($8::timestamptz[]),
+             unnest($9::float8[]), unnest($10::text[]), unnest($11::text[]), unnest($12::text[]), unnest($13::text[])
+           ) u(input, kind, blank, key, run_at, delay, tags, headers, trace, options)
+           cross join lateral (select coalesce(u.kind, 1) as kind) k
+  ), added as (
+    insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, line, trace, input, headers, options, tags)
+      select slot, (seq << 8) | slot, queue_id, priority, seq, case when run_at > legwork.now() then 1 else 3 end, name, run_at,
+             key, case when key is not null then seq end, trace, input, headers, options, tags from given
+      returning id, queue_id, name, state
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, state, count(*) from added group by queue_id, name, state
+  )
+  select array_agg(id order by id >> 8)::text as ids from added`,
+)
+
 /** Adds all jobs or none, in the order given. */
 export async function enqueue(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  return enqueuedOf(await on.query(enqueueStatement, [enqueuePayload(jobs)]))
+  if (jobs.some((job) => job.unique !== undefined))
+    return enqueuedOf(await on.query(enqueueStatement, [enqueuePayload(jobs)]))
+  return (await enqueuePlain(on, jobs)) ?? enqueuePlainAgain(on, jobs)
+}
+
+async function enqueuePlain(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[] | undefined> {
+  const [row] = await on.query<{ ids: string | null }>(plainStatement, plainParameters(jobs))
+  return row?.ids
+    ?.slice(1, -1)
+    .split(',')
+    .map((id) => ({ id, created: true }))
+}
+
+/** Queues come into being with their first job. */
+async function enqueuePlainAgain(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  await ensureQueues(on, [...new Set(jobs.map((job) => job.queue))])
+  const added = await enqueuePlain(on, jobs)
+  if (!added) throw new Error('legwork: queues vanish while jobs are added to them')
+  return added
 }
 
 /** The one parameter of `enqueueStatement`. Joined by hand: the inputs are JSON text and need not be parsed again. */
@@ -44,6 +100,49 @@ export function enqueuedOf(rows: readonly Record<string, unknown>[]): Enqueued[]
     .map((row) => ({ ord: Number(row['ord']), id: String(row['id']), created: row['created'] === true }))
     .toSorted((a, b) => a.ord - b.ord)
     .map(({ id, created }) => ({ id, created }))
+}
+
+/** Jobs of one call or one flush are of few kinds: name, queue and priority are sent once for each. */
+function plainParameters(jobs: readonly NewJob[]): unknown[] {
+  const kinds = kindsOf(jobs)
+  return [
+    kinds.all.map((kind) => kind.queue),
+    kinds.all.map((kind) => kind.name),
+    kinds.all.map((kind) => kind.priority),
+    `[${jobs.map((job) => job.input ?? 'null').join(',')}]`,
+    kinds.all.length > 1 ? kinds.each : null,
+    column(jobs, (job) => (job.input === null ? 1 : null)),
+    column(jobs, (job) => job.key),
+    column(jobs, (job) => job.runAt?.toISOString()),
+    column(jobs, (job) => job.delayMs),
+    column(jobs, (job) => (job.tags.length > 0 ? JSON.stringify(job.tags) : null)),
+    column(jobs, (job) => job.headers),
+    column(jobs, (job) => job.trace),
+    column(jobs, (job) => job.options),
+  ]
+}
+
+/** The different kinds, and which of them (from 1) each job is. */
+function kindsOf(jobs: readonly NewJob[]): { all: NewJob[]; each: number[] } {
+  const all: NewJob[] = []
+  let place = 0
+  const each = jobs.map((job) => {
+    const known = all[place]
+    if (!known || !isSameKind(known, job)) place = all.findIndex((kind) => isSameKind(kind, job))
+    if (place < 0) place = all.push(job) - 1
+    return place + 1
+  })
+  return { all, each }
+}
+
+function isSameKind(a: NewJob, b: NewJob): boolean {
+  return a.name === b.name && a.queue === b.queue && a.priority === b.priority
+}
+
+/** Null when no job has it. */
+function column<T>(jobs: readonly NewJob[], of: (job: NewJob) => T | null | undefined): (T | null)[] | null {
+  const values = jobs.map((job) => of(job) ?? null)
+  return values.every((value) => value === null) ? null : values
 }
 
 function element(job: NewJob): string {

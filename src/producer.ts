@@ -1,0 +1,92 @@
+import { Batcher } from './core/batcher.ts'
+import type { Cancel, Clock } from './core/clock.ts'
+import { isUnreachable } from './core/errors.ts'
+import type { Emitter } from './core/events.ts'
+import { newsOf } from './enqueue.ts'
+import type { Hub } from './live/hub.ts'
+import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
+import type { Store } from './store/store.ts'
+import { transactionOf } from './store/transaction/transaction.ts'
+
+export interface ProducerParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly hub: Hub
+  readonly events: Emitter
+}
+
+/** Callers that share a statement; more would make the first of them wait too long. */
+const largestGroup = 1_000
+
+/** Flushes under way at once: while one is being synced to the disk, the server works on another. */
+const abreast = 3
+
+/** Milliseconds after an enqueue in the caller's transaction at which it has probably been committed. */
+const commitGuesses = [5, 30, 200]
+
+/** Puts rows into the database and tells the workers. */
+export class Producer {
+  readonly #parts: ProducerParts
+  readonly #free: Batcher<NewJob, Enqueued>
+  /** Jobs of a key run in the order in which they were enqueued, and of two with a unique key the first one wins. */
+  readonly #ordered: Batcher<NewJob, Enqueued>
+  readonly #timers = new Set<Cancel>()
+
+  constructor(parts: ProducerParts) {
+    const flush = (rows: readonly NewJob[]) => this.addMany(rows)
+    const undone = (error: unknown) => !isUnreachable(error)
+    this.#parts = parts
+    this.#free = new Batcher(flush, largestGroup, undone, abreast)
+    this.#ordered = new Batcher(flush, largestGroup, undone)
+  }
+
+  /** Shares its statement with the other calls of this moment. */
+  async add(row: NewJob): Promise<Enqueued[]> {
+    const isFree = row.key === undefined && row.unique === undefined
+    return (isFree ? this.#free : this.#ordered).add([row])
+  }
+
+  async addMany(rows: readonly NewJob[]): Promise<Enqueued[]> {
+    const added = await this.#parts.store.enqueue(rows)
+    if (!added.some((one) => one.created)) return added
+    this.#parts.hub.tell(newsOf(rows, this.#parts.clock.now()))
+    this.#announce(rows, added)
+    return added
+  }
+
+  /** In the caller's transaction: when it commits we cannot know, so workers are told a few times soon; the poll finds the rest. */
+  async addInside(tx: unknown, rows: readonly NewJob[]): Promise<Enqueued[]> {
+    const { store, clock, hub } = this.#parts
+    const added = await store.enqueue(rows, transactionOf(tx))
+    if (!added.some((one) => one.created)) return added
+    for (const ms of commitGuesses) {
+      const cancel = clock.after(ms, () => {
+        this.#timers.delete(cancel)
+        hub.tell(newsOf(rows, clock.now()))
+      })
+      this.#timers.add(cancel)
+    }
+    this.#announce(rows, added)
+    return added
+  }
+
+  /** Resolves when no call is waiting or under way. */
+  async drained(): Promise<void> {
+    await this.#free.drained()
+    await this.#ordered.drained()
+  }
+
+  close(): void {
+    for (const cancel of this.#timers) cancel()
+  }
+
+  #announce(rows: readonly NewJob[], added: readonly Enqueued[]): void {
+    const { events } = this.#parts
+    if (!events.heard('enqueued')) return
+    const jobs = added.flatMap(({ id, created }, place) => {
+      const { name = '', queue = '' } = rows[place] ?? {}
+      return created ? [{ id, name, queue }] : []
+    })
+    events.emit('enqueued', { jobs })
+  }
+}
