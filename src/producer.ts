@@ -19,7 +19,7 @@ export interface ProducerParts {
 const largestGroup = 1_000
 
 /** Flushes under way at once: while one is being synced to the disk, the server works on another. */
-const abreast = 3
+const abreast = 2
 
 /** Milliseconds after an enqueue in the caller's transaction at which it has probably been committed. */
 const commitGuesses = [5, 30, 200]
@@ -41,7 +41,7 @@ export class Producer {
   }
 
   /** Shares its statement with the other calls of this moment. */
-  async add(row: NewJob): Promise<Enqueued[]> {
+  add(row: NewJob): Promise<Enqueued[]> {
     const isFree = row.key === undefined && row.unique === undefined
     return (isFree ? this.#free : this.#ordered).add([row])
   }

@@ -93,7 +93,7 @@ const claimStatement = once(
   ), claimed as (
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
      where j.slot = $1::smallint and j.id = any(array(select id from chosen))
-     returning j.id, j.queue_id, j.name, j.input::text as input, date_part('epoch', j.created_at) * 1000 as created_ms,
+     returning j.id, j.queue_id, j.name, j.input::text as input, (date_part('epoch', j.created_at) * 1000)::bigint as created_ms,
                nullif(j.seq, j.id >> 8) as seq, nullif(j.claim, 1) as claim, nullif(j.attempt, 1) as attempt, nullif(j.priority, 0) as priority,
                case when j.key is not null or j.tags is not null or j.headers is not null or j.trace is not null or j.options is not null or j.crashes > 0
                  then jsonb_build_object('key', j.key, 'tags', j.tags, 'headers', j.headers, 'trace', j.trace, 'options', j.options, 'crashes', j.crashes)
@@ -109,7 +109,7 @@ const claimStatement = once(
   ), leased as (
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
-  select null::bigint as id, null::int as queue_id, null as name, null as input, null::float8 as created_ms,
+  select null::bigint as id, null::int as queue_id, null as name, null as input, null::bigint as created_ms,
          null::bigint as seq, null::int as claim, null::smallint as attempt, null::smallint as priority,
          jsonb_build_object('parked', (select count(*) from aside),
            'xmin', pg_snapshot_xmin(x)::text, 'xid', pg_current_xact_id_if_assigned()::text, -- after parked, which has made the claim lock its rows
@@ -129,7 +129,7 @@ interface ClaimRow extends Record<string, unknown> {
   readonly queue_id: number
   readonly name: string
   readonly input: string | null
-  readonly created_ms: number
+  readonly created_ms: string
   readonly seq: string | null
   readonly claim: number | null
   readonly attempt: number | null
@@ -212,7 +212,7 @@ function jobOf(row: ClaimRow, slot: number, batch: number): ClaimedJob {
     trace: rare.trace ?? undefined,
     input: row.input,
     options: rare.options ?? noFacts,
-    createdAt: row.created_ms,
+    createdAt: Number(row.created_ms),
   }
 }
 
