@@ -107,7 +107,7 @@ class Engine {
           : this.#producer.add(row)
       return added.then((found) => this.#refsOf(definition, found)[0] as JobRef<never>)
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 
@@ -246,7 +246,7 @@ class Engine {
   async #close(timeout: number): Promise<void> {
     try {
       while (this.#enqueuing > 0) await new Promise<void>((resolve) => this.#enqueued.push(resolve))
-      await this.#producer.drained()
+      if (this.#producer.busy) await this.#producer.drained() // otherwise the worker stops within this call
       this.#producer.close()
       await this.#worker?.stop(timeout)
       this.#refs.results.close()

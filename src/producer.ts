@@ -72,8 +72,14 @@ export class Producer {
 
   /** Resolves when no call is waiting or under way. */
   async drained(): Promise<void> {
-    await this.#free.drained()
-    await this.#ordered.drained()
+    while (this.busy) {
+      await this.#free.drained()
+      await this.#ordered.drained()
+    }
+  }
+
+  get busy(): boolean {
+    return this.#free.busy || this.#ordered.busy
   }
 
   close(): void {

@@ -44,9 +44,14 @@ export class Batcher<T, R> {
     })
   }
 
+  /** Whether something is waiting or under way. */
+  get busy(): boolean {
+    return this.#waiting.length > 0 || this.#running.size > 0
+  }
+
   /** Resolves when nothing is waiting or under way. */
   async drained(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#running.size > 0) await Promise.all(this.#running)
+    while (this.busy) await Promise.all(this.#running)
   }
 
   /** Callers of the same turn come along. */

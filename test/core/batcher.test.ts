@@ -72,3 +72,29 @@ test('when nobody knows whether it took effect, nobody is tried again', async ()
   expect(settled.map((each) => each.status === 'rejected' && each.reason)).toEqual([lost, lost])
   expect(flushes).toBe(1)
 })
+
+test('two flushes abreast divide a crowd, are never three, and answer everybody', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 120 }), async (calls) => {
+      let under = 0
+      let most = 0
+      const batcher = new Batcher<number, number>(
+        async (items) => {
+          most = Math.max(most, ++under)
+          for (let turn = 0; turn < items.length % 7; turn++) await Promise.resolve()
+          under--
+          return twice(items)
+        },
+        50,
+        () => true,
+        2,
+      )
+      const answers = await Promise.all(
+        calls.map((size, call) => batcher.add(Array.from({ length: size }, () => call))),
+      )
+      expect(answers).toEqual(calls.map((size, call) => Array.from({ length: size }, () => call * 2)))
+      expect(most).toBe(calls.length >= 32 ? 2 : 1)
+      expect(batcher.busy).toBe(false)
+    }),
+  )
+})

@@ -42,7 +42,7 @@ test('old history goes partition by partition, and new ones are there in time', 
   expect(inDefault).toEqual([])
   const [left] = await database.query<{ n: number }>('select count(*)::int as n from legwork.finished')
   expect(left?.n).toBeLessThanOrEqual(4)
-  expect(left?.n).toBeGreaterThanOrEqual(2)
+  expect(left?.n).toBeGreaterThanOrEqual(1) // the youngest; at the end of a day the one before it is two days old already
 })
 
 test('history goes by count, the oldest first', async () => {

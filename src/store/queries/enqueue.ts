@@ -94,7 +94,7 @@ async function enqueueColumns(on: Queryable, jobs: readonly NewJob[]): Promise<E
   const inputs = `[${jobs.map((job) => job.input ?? 'null').join(',')}]`
   const rest = columnsOf(jobs)
   const [only, ...others] = kinds
-  const isPlain = only && others.length === 0 && rest.every((column) => column === null)
+  const isPlain = only && others.length === 0 && rest.every((values) => values === null)
   const [row] = await (isPlain
     ? on.query<IdsRow>(plainStatement, [only.queue, only.name, only.priority, inputs])
     : on.query<IdsRow>(columnsStatement, [

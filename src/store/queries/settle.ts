@@ -38,7 +38,7 @@ export interface SettleScope {
 const lockKeys = repeatable(
   'lw_settle_lock',
   `select from legwork.key_holder k
-    where k.slot = $1::smallint and k.job_id = any($2::bigint[])
+    where k.slot = $1::smallint and (k.job_id in (select unnest($2::bigint[]))) is true -- hashed; "= any" would compare each with each
       and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[])))
     order by k.name, k.key for update`,
 )
@@ -92,14 +92,19 @@ const finishStatement = repeatable(
          (select array_agg(name order by name, key) as names, array_agg(key order by name, key) as keys from released) r`,
 )
 
-/** Makes the first in line of each key ready. Its own statement: its snapshot must be newer than the key locks. */
+/**
+ * Makes the first in line of each key ready, if it was set aside. One that is ready already needs no help, and looking
+ * beyond it would read the whole line. Its own statement: its snapshot must be newer than the key locks.
+ */
 const promoteStatement = repeatable(
   'lw_promote',
   `with freed as (
     update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
      where j.slot = $1::smallint and j.state = 2 and j.id = any(array(
-       select (select e.id from legwork.job e where e.slot = $1::smallint and e.name = u.name and e.key = u.key and e.state = 2
-                order by e.line limit 1)
+       select (select case when h.state = 2 then h.id end
+                 from (select e.id, e.state from legwork.job e
+                        where e.slot = $1::smallint and e.name = u.name and e.key = u.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
+                        order by e.line limit 1) h)
          from unnest($2::text[], $3::text[]) as u(name, key)))
      returning j.queue_id, j.name, j.priority
   ), counted as (

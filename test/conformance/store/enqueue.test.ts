@@ -21,6 +21,35 @@ test('twenty thousand jobs go in with one call', async () => {
   expect(row).toEqual({ n: 20_000, odd: 0 })
 })
 
+test('a job is stored the same whether it comes alone, with others, or in the transaction of its caller', async () => {
+  const { store, database } = await storeBench()
+  const at = new Date('2099-01-02T03:04:05.678Z')
+  const kinds = [
+    newJob(),
+    newJob({ input: null }),
+    newJob({ input: 'null' }),
+    newJob({ input: '[{"a":"\\"\\\\"}]', priority: 7, queue: 'made-now' }),
+    newJob({ name: 'other "name", {quoted}', key: 'k,{"1"}' }),
+    newJob({ runAt: at, tags: ['a', 'b "c"'], headers: '{"h":"v"}' }),
+    newJob({ delayMs: 3_600_000, trace: '00-1', options: '{"timeout":5}' }),
+  ]
+  const alone: string[] = []
+  for (const job of kinds) alone.push((await store.enqueue([job]))[0]!.id)
+  const together = (await store.enqueue(kinds)).map((one) => one.id)
+  const inside = (await store.transaction((tx) => store.enqueue(kinds, tx))).map((one) => one.id)
+  const stored = async (ids: readonly string[]) =>
+    database.query(
+      `select j.name, q.name as queue, j.slot, j.priority, j.state, j.input, j.input is null as blank, j.key, j.line = j.seq as own_line,
+              case when j.run_at < '2090-01-01' then 'soon' else j.run_at::text end as run_at, j.tags, j.headers, j.trace, j.options, j.seq = j.id >> 8 as own_seq
+         from legwork.job j join legwork.queue q on q.id = j.queue_id where j.id = any($1::bigint[]) order by array_position($1::bigint[], j.id)`,
+      [ids],
+    )
+  const expected = await stored(alone)
+  expect(expected).toHaveLength(kinds.length)
+  expect(await stored(together)).toEqual(expected)
+  expect(await stored(inside)).toEqual(expected)
+})
+
 test('a unique key holds while the job is unfinished, per name', async () => {
   const { store, enqueue, worker } = await storeBench()
   const [first] = await enqueue({ unique: 'u' })
