@@ -75,22 +75,27 @@ const eventOf = {
 /** Tells the hooks of an outcome that has been written. */
 export function announce(events: Emitter, held: Held, outcome: Outcome): void {
   if (!events.heard(eventOf[outcome.kind])) return
-  const { event, job } = held
+  const { job } = held
   switch (outcome.kind) {
     case 'completed': {
       const ms = performance.now() - (held.startedAt ?? performance.now())
-      // written out: spreading `event` costs more than all the rest, and this happens for every job
-      return events.emit('completed', { id: event.id, name: event.name, queue: event.queue, attempt: job.attempt, ms })
+      // written out: this happens for every job, and spreading `event` costs more than all the rest
+      return events.emit('completed', { id: job.id, name: job.name, queue: held.queue, attempt: job.attempt, ms })
     }
     case 'retry':
-      return events.emit('retrying', { ...event, attempt: job.attempt, delay: outcome.delay, error: outcome.error })
+      return events.emit('retrying', {
+        ...held.event,
+        attempt: job.attempt,
+        delay: outcome.delay,
+        error: outcome.error,
+      })
     case 'snooze':
-      return events.emit('snoozed', { ...event, delay: outcome.delay, reason: outcome.reason })
+      return events.emit('snoozed', { ...held.event, delay: outcome.delay, reason: outcome.reason })
     case 'dead':
-      return events.emit('dead', { ...event, attempt: job.attempt, reason: outcome.reason, error: outcome.error })
+      return events.emit('dead', { ...held.event, attempt: job.attempt, reason: outcome.reason, error: outcome.error })
     case 'cancelled':
-      return events.emit('cancelled', { ...event, reason: outcome.reason })
+      return events.emit('cancelled', { ...held.event, reason: outcome.reason })
     case 'released':
-      return events.emit('released', event)
+      return events.emit('released', held.event)
   }
 }
