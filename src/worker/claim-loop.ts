@@ -88,11 +88,9 @@ export class ClaimLoop {
   async #claimFrom(lanes: Lanes): Promise<boolean> {
     const { store, holdings, workerId, names, queueLimit, onClaimed } = this.#parts
     const limit = this.#wanted()
-    // Each queue in which something may wait gets its share of every claim, or a crowded one would fill the stock alone.
-    const share = Math.ceil(limit / Math.max(1, lanes.hotQueues))
     const plan =
       limit > 0 && lanes.hot
-        ? lanes.plan((queueId) => Math.min(share, this.#room(queueLimit(queueId), holdings.ofQueue(queueId))))
+        ? lanes.plan((queueId) => Math.min(limit, this.#room(queueLimit(queueId), holdings.ofQueue(queueId))))
         : []
     if (plan.length === 0) return false
     const batch = ++this.#lastBatch

@@ -75,25 +75,18 @@ export class Lanes {
     return this.#all().some((lane) => lane.hot)
   }
 
-  /** In how many queues something may wait. */
-  get hotQueues(): number {
-    return this.#served.filter((id) => this.#lanes.get(id)?.some((lane) => lane.hot)).length
-  }
-
   /**
-   * The lanes to claim from: queues in turn, so that each goes first as often as the others, then by priority. When
-   * queues share a claim, only the best lane of each: what a lower one got would be missing for the jobs before it.
+   * The lanes to claim from: queues in turn, so that each goes first as often as the others, then by priority.
    * @param room how many more jobs of a queue fit
    */
   plan(room: (queueId: number) => number): Lane[] {
     const start = this.#served.length > 0 ? this.#turn++ % this.#served.length : 0
     const order = [...this.#served.slice(start), ...this.#served.slice(0, start)]
     const now = performance.now()
-    const isShared = this.hotQueues > 1
     return order.flatMap((queueId) => {
       const max = room(queueId)
       const lanes = max > 0 ? (this.#lanes.get(queueId) ?? []).filter((lane) => lane.hot) : []
-      return lanes.slice(0, isShared ? 1 : lanes.length).map((lane) => {
+      return lanes.map((lane) => {
         lane.heatsPlanned = lane.heats
         return { queueId, priority: lane.priority, floor: startOf(lane, now), max }
       })
