@@ -122,12 +122,10 @@ export class ClaimLoop {
     return limit === Infinity ? largestBatch : Math.max(0, limit - held)
   }
 
-  /** Rises at once and falls slowly: a worker that begins should not feel its way. */
   #stock(): number {
     const elapsed = performance.now() - this.#measuredAt
-    if (elapsed > stockMs / 20) {
-      const now = this.#finished / elapsed
-      this.#perMs = Math.max(now, (4 * this.#perMs + now) / 5)
+    if (elapsed > stockMs / 4) {
+      this.#perMs = (this.#perMs + this.#finished / elapsed) / 2
       this.#finished = 0
       this.#measuredAt = performance.now()
     }
