@@ -106,6 +106,10 @@ export class Lanes {
     const full = claimed.jobs.length + claimed.parked >= limit
     for (const { queueId, priority, max, floor } of asked) {
       const lane = this.#lane(queueId, priority)
+      if (claimed.paused.includes(queueId)) {
+        lane.hot = false // nothing was looked at; the news that it was resumed heats it
+        continue
+      }
       const cut = full || (counts.get(lane) ?? 0) >= max
       const rescanned = floor < lane.floor.scan && floor <= lane.floor.final
       if (rescanned) lane.rescanAt = performance.now() + Math.max(rescanEvery, ms * rescanShare)

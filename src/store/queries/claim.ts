@@ -46,6 +46,8 @@ export interface Claimed {
   readonly jobs: readonly ClaimedJob[]
   /** Whether keyed jobs were set aside because another job holds their key. */
   readonly parked: number
+  /** Queues in which it did not look. */
+  readonly paused: readonly number[]
   /** For the floor: transactions older than `xmin` have ended; this claim was `xid`, undefined if it changed nothing. */
   readonly xmin: number
   readonly xid: number | undefined
@@ -61,18 +63,24 @@ export interface Claimed {
  *
  * The commit does not wait for the disk: a claim that a crash of the server undoes is a redelivery, no more.
  *
+ * Paused queues are left out by this statement's own snapshot: whatever was enqueued after the pause, no claim that was
+ * on its way before it can see.
+ *
  * Keys: the first in line of each key tries to take the key's row in key_holder. The upsert waits for a settle that is
  * just releasing it, and locks the row until this statement commits, so that a settle which comes later sees the jobs
  * set aside here. Rows are taken in (name, key) order, as everywhere, so that statements cannot deadlock.
  */
 const claimStatement = once(
   'lw_claim',
-  `with picked as materialized (
+  `with paused as materialized (
+    select array_agg(id) as ids from legwork.queue where paused_at is not null
+  ), picked as materialized (
     select job.* from unnest($3::int[], $4::int[], $5::bigint[], $6::int[]) as lane(queue_id, priority, floor, max)
      cross join lateral (
       select id, name, key, line from legwork.job
        where slot = $1::smallint and queue_id = lane.queue_id and priority = lane.priority::smallint and state = 3
          and seq > lane.floor and worker_id is null and name = any($7::text[])
+         and (lane.queue_id = any((select ids from paused)::int[])) is not true
        order by seq limit lane.max for update skip locked) job
      limit $8::int
   ), first as materialized (
@@ -111,7 +119,7 @@ const claimStatement = once(
   )
   select null::bigint as id, null::int as queue_id, null as name, null as input, null::bigint as created_ms,
          null::bigint as seq, null::int as claim, null::smallint as attempt, null::smallint as priority,
-         jsonb_build_object('parked', (select count(*) from aside),
+         jsonb_build_object('parked', (select count(*) from aside), 'paused', (select ids from paused),
            'xmin', pg_snapshot_xmin(x)::text, 'xid', pg_current_xact_id_if_assigned()::text, -- after parked, which has made the claim lock its rows
            'relaxed', set_config('synchronous_commit', 'off', true)) as rare
     from pg_current_snapshot() x
@@ -139,7 +147,12 @@ interface ClaimRow extends Record<string, unknown> {
 
 interface Head extends Record<string, unknown> {
   readonly id: null
-  readonly rare: { readonly parked: number; readonly xmin: string; readonly xid: string | null }
+  readonly rare: {
+    readonly parked: number
+    readonly paused: readonly number[] | null
+    readonly xmin: string
+    readonly xid: string | null
+  }
 }
 
 interface Rare {
@@ -178,6 +191,7 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
   return {
     jobs: jobs.toSorted(lanes.length > 1 ? byLane(lanes) : (a, b) => a.seq - b.seq),
     parked: head?.parked ?? 0,
+    paused: head?.paused ?? [],
     xmin: Number(head?.xmin),
     xid: head?.xid ? Number(head.xid) : undefined,
   }

@@ -33,6 +33,21 @@ test('lanes are served in the order they are given, each up to its own limit', a
   expect(jobs.map((job) => job.id)).toEqual([b1, b2, a1])
 })
 
+test('a claim that was planned before a pause does not find what was added after it', async () => {
+  const { store, enqueue, worker } = await storeBench()
+  const claimer = await worker()
+  await enqueue({ queue: 'a' }, { queue: 'b' })
+  await store.pauseQueue('a', undefined)
+  const [, other] = await enqueue({ queue: 'a' }, { queue: 'b' })
+  const [a] = (await store.queues()).filter((queue) => queue.name === 'a')
+  const { jobs, paused } = await claimer.claimFully({ queues: ['a', 'b'] })
+  expect(jobs.map((job) => job.id)).toContain(other)
+  expect(jobs).toHaveLength(2)
+  expect(paused).toEqual([a!.id])
+  await store.resumeQueue('a')
+  expect(await claimer.claim({ queues: ['a'] })).toHaveLength(2)
+})
+
 test('jobs whose name the worker does not know stay ready', async () => {
   const { enqueue, worker, stateOf } = await storeBench()
   const [unknown, known] = await enqueue({ name: 'other' }, {})
