@@ -90,7 +90,7 @@ export class ClaimLoop {
     const limit = this.#wanted()
     const plan =
       limit > 0 && lanes.hot
-        ? lanes.plan((queueId) => Math.min(limit, this.#room(queueLimit(queueId), holdings.ofQueue(queueId))))
+        ? lanes.plan(limit, (queueId) => this.#room(queueLimit(queueId), holdings.ofQueue(queueId)))
         : []
     if (plan.length === 0) return false
     const batch = ++this.#lastBatch

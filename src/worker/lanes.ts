@@ -76,17 +76,27 @@ export class Lanes {
   }
 
   /**
-   * The lanes to claim from: queues in turn, so that each goes first as often as the others, then by priority.
+   * The lanes to claim from: queues in turn, so that each goes first as often as the others, then by priority. When
+   * queues share a claim, only the best lane of each: what a lower one got would be missing for the jobs before it.
+   * @param limit how many jobs fit
    * @param room how many more jobs of a queue fit
    */
-  plan(room: (queueId: number) => number): Lane[] {
+  plan(limit: number, room: (queueId: number) => number): Lane[] {
     const start = this.#served.length > 0 ? this.#turn++ % this.#served.length : 0
     const order = [...this.#served.slice(start), ...this.#served.slice(0, start)]
+    const hot = order
+      .map((queueId) => ({
+        queueId,
+        room: room(queueId),
+        lanes: (this.#lanes.get(queueId) ?? []).filter((lane) => lane.hot),
+      }))
+      .filter((queue) => queue.lanes.length > 0 && queue.room > 0)
+    const shares = sharesOf(limit, hot)
     const now = performance.now()
-    return order.flatMap((queueId) => {
-      const max = room(queueId)
-      const lanes = max > 0 ? (this.#lanes.get(queueId) ?? []).filter((lane) => lane.hot) : []
-      return lanes.map((lane) => {
+    return hot.flatMap(({ queueId, lanes }) => {
+      const max = shares.get(queueId) ?? 0
+      const best = max === 0 ? 0 : hot.length > 1 ? 1 : lanes.length
+      return lanes.slice(0, best).map((lane) => {
         lane.heatsPlanned = lane.heats
         return { queueId, priority: lane.priority, floor: startOf(lane, now), max }
       })
@@ -158,6 +168,25 @@ export class Lanes {
     )
     return lane
   }
+}
+
+/**
+ * Divides a claim among the queues, or a crowded one would fill the stock alone. Equal shares; what a queue has no room
+ * for goes to the others.
+ */
+function sharesOf(
+  limit: number,
+  queues: readonly { readonly queueId: number; readonly room: number }[],
+): Map<number, number> {
+  const shares = new Map<number, number>()
+  let left = limit
+  let waiting = queues.length
+  for (const { queueId, room } of queues.toSorted((a, b) => a.room - b.room)) {
+    const share = Math.min(room, Math.ceil(left / waiting--))
+    shares.set(queueId, share)
+    left -= share
+  }
+  return shares
 }
 
 function heat(lane: LaneState): void {

@@ -160,7 +160,7 @@ class LaneWorker {
     const ids: string[] = []
     this.#lanes.heatAll()
     while (this.#lanes.hot) {
-      const plan = this.#lanes.plan(() => 10)
+      const plan = this.#lanes.plan(10, () => 10)
       const request = {
         slot: 0,
         workerId: this.#worker.id,

@@ -50,6 +50,45 @@ test('a busy queue does not starve another', async () => {
   expect(order.lastIndexOf('quiet')).toBeLessThan(100)
 })
 
+test('queues share every claim, however fast the worker', async () => {
+  const order: string[] = []
+  const note = job('note', {}, ({ queue }) => void order.push(queue))
+  const { engine, drain } = await testEngine({ jobs: [note], work: false })
+  for (const queue of ['first', 'second', 'third'])
+    await engine.enqueueMany(note, Array.from({ length: 1_000 }), { queue })
+  await engine.work({ concurrency: 30, stopOnSignal: false })
+  await drain()
+  const middle = order.slice(0, 1_500)
+  for (const queue of ['first', 'second', 'third'])
+    expect(middle.filter((one) => one === queue).length, queue).toBeGreaterThan(200)
+})
+
+test('sharing with another queue does not mix the priorities of a queue', async () => {
+  const order: string[] = []
+  const note = job('note', {}, ({ queue, priority }) => void order.push(`${queue} ${priority}`))
+  const { engine, drain } = await testEngine({ jobs: [note], work: false })
+  const many = Array.from({ length: 200 })
+  await engine.enqueueMany(note, many, { queue: 'a' })
+  await engine.enqueueMany(note, many, { queue: 'a', priority: -5 })
+  await engine.enqueueMany(note, [...many, ...many], { queue: 'b' })
+  await engine.work({ concurrency: 5, stopOnSignal: false })
+  await drain()
+  expect(order).toHaveLength(800)
+  const before = order.slice(0, order.lastIndexOf('a -5'))
+  expect(before.filter((one) => one === 'a 0').length).toBeLessThan(30) // what was claimed before the priorities were known
+})
+
+test('what a queue has no room for goes to the others', async () => {
+  const order: string[] = []
+  const note = job('note', {}, ({ queue }) => void order.push(queue))
+  const { engine, drain } = await testEngine({ jobs: [note], work: false })
+  for (const queue of ['narrow', 'wide']) await engine.enqueueMany(note, Array.from({ length: 400 }), { queue })
+  await engine.work({ concurrency: 40, queues: { narrow: 1, wide: 40 }, stopOnSignal: false })
+  await drain()
+  expect(order.filter((one) => one === 'narrow')).toHaveLength(400)
+  expect(order.lastIndexOf('wide')).toBeLessThan(order.lastIndexOf('narrow'))
+})
+
 test.each<[WorkOptions, string]>([
   [{ concurrency: 0 }, 'Option concurrency must be a whole number from 1 to 10000; received 0'],
   [{ queues: { a: 0 } }, 'Option queues.a must be a whole number from 1; received 0'],
