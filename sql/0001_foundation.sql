@@ -77,7 +77,7 @@ create table legwork.job (
 );
 
 create index job_ready on legwork.job (slot, queue_id, priority, seq) where state = 3;
-create index job_due on legwork.job (slot, run_at, id) where state = 1;
+create index job_due on legwork.job (slot, run_at, id) where state in (1, 4);
 create index job_key on legwork.job (slot, name, key, line) where key is not null;
 create unique index job_unique on legwork.job (slot, name, unique_key) where unique_key is not null;
 create index job_tags on legwork.job using gin (tags) where tags is not null;
@@ -186,6 +186,24 @@ create table legwork.feed (
   data   jsonb,
   primary key (slot, job_id, claim, seq, at)
 ) partition by range (at);
+
+-- What a durable job remembers, a row per step: by name, so that code around it may change. place: in the order of the
+-- starts, for undoing in reverse. state 1 begun, 2 done, 3 failed for good, 4 waits until due_at (a sleep, a step's back-off).
+-- A row named '!undo' says that the job has failed for good and its steps are being undone; error tells why.
+create table legwork.step (
+  job_id   bigint not null,
+  at       timestamptz not null default legwork.now(),
+  due_at   timestamptz,
+  place    int not null,
+  slot     smallint not null,
+  state    smallint not null check (state between 1 and 4),
+  attempt  smallint not null default 0,
+  undoable boolean not null default false,
+  name     text collate "C" not null,
+  output   jsonb,
+  error    jsonb,
+  primary key (slot, job_id, name)
+) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
 -- Counters: every statement that moves jobs appends one row per (queue, name, state); maintenance folds them.
 create table legwork.tally (queue_id int not null, state smallint not null, n int not null, name text collate "C" not null)

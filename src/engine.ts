@@ -22,6 +22,7 @@ import type { Store } from './store/store.ts'
 import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
 import { Worker } from './worker/worker.ts'
+import { createWorkflow } from './workflow/workflow.ts'
 
 /**
  * Opens the engine: connects, brings the schema up to date, and is ready to enqueue. It runs jobs once `work` is called.
@@ -142,7 +143,7 @@ class Engine {
   }
 
   async cancel(filter: JobFilter, reason = 'cancelled by request'): Promise<number> {
-    const live = filter.state ?? (['scheduled', 'blocked', 'ready', 'running'] as const)
+    const live = filter.state ?? (['scheduled', 'blocked', 'ready', 'running', 'waiting'] as const)
     return this.#eachPage({ ...filter, state: live }, async (ids) => {
       let count = 0
       for (const id of ids) if (await cancelJob(this.#refs, id, reason)) count++
@@ -191,6 +192,7 @@ class Engine {
       clock,
       events,
       definitions,
+      durable: (workerId) => createWorkflow({ store, clock, events, workerId }),
       options: workerOptions(options, this.#parts.retention, this.#parts.use),
       onWritten: (written) => {
         this.#hub.tell({ ended: written.ended, changed: [...written.fed, ...written.returned], woken: written.woken })

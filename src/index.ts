@@ -1,6 +1,6 @@
 export { legwork } from './engine.ts'
 export { job } from './core/definition.ts'
-export { Abort, RetryAfter, Snooze } from './core/outcome.ts'
+export { Abort, RetryAfter, Snooze, StepError } from './core/outcome.ts'
 export { errorCodes, LegworkError } from './core/errors.ts'
 export { jsonSchemaOf } from './core/codec.ts'
 export { version } from './version.ts'
@@ -9,6 +9,16 @@ export type { CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions
 export type { Schema, Wire } from './core/codec.ts'
 export type { JobContext, JobFacts, JobLog, Json, LogLevel } from './core/context.ts'
 export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
+export type {
+  BeginOptions,
+  DurableContext,
+  Step,
+  StepFacts,
+  StepName,
+  StepOptions,
+  StepTransaction,
+  UndoFacts,
+} from './core/durable.ts'
 export type { Duration } from './core/duration.ts'
 export type { ErrorCode, SerializedError } from './core/errors.ts'
 export type { EngineEvents, EventName, JobName } from './core/events.ts'

@@ -1,3 +1,5 @@
+import type { DurableContext } from './durable.ts'
+
 /** Anything JSON can hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined }
 
@@ -34,7 +36,7 @@ export interface JobFacts {
 }
 
 /** What a handler is called with. */
-export interface JobContext<Input = unknown> extends JobFacts {
+export interface JobContext<Input = unknown> extends JobFacts, DurableContext {
   readonly input: Input
   /** Aborts on timeout, cancel, shutdown deadline and loss of the lease; `signal.reason` is a LegworkError saying which. */
   readonly signal: AbortSignal

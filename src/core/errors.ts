@@ -12,6 +12,11 @@ export const errorCodes = {
   LW_JOB_CANCELLED: 'The job was cancelled.',
   LW_JOB_TIMEOUT: 'An attempt ran longer than its timeout.',
   LW_JOB_POISONED: 'The job was running each time several workers died.',
+  LW_JOB_COMPENSATED: 'The job failed or was cancelled, and its steps were undone.',
+  LW_JOB_COMPENSATION_FAILED: 'The job failed, and not all of its steps could be undone.',
+  LW_STEP_NESTED: 'A step was begun inside of another step.',
+  LW_STEP_INTERRUPTED: 'A step that may run at most once was cut off.',
+  LW_STEP_TIMEOUT: 'One try of a step ran longer than its timeout.',
   LW_LEASE_LOST: 'This worker no longer owns the job; another one may be running it.',
   LW_WAIT_TIMEOUT: 'The wait ended before the job did.',
   LW_WAIT_ABORTED: 'The wait was aborted by its signal.',
@@ -98,6 +103,14 @@ export interface SerializedError {
   readonly cause?: SerializedError
   /** Milliseconds to wait before trying again, when the error carried a Retry-After. */
   readonly retryAfter?: number
+}
+
+/** A stored error as an Error again, so that it prints with its causes. */
+export function reviveError(stored: SerializedError): Error {
+  const error = new Error(stored.message, stored.cause && { cause: reviveError(stored.cause) })
+  error.name = stored.name
+  if (stored.stack !== undefined) error.stack = stored.stack
+  return Object.assign(error, stored.code !== undefined && { code: stored.code })
 }
 
 /** Causes deeper than this are cut: a cycle or a runaway chain must not fill the database. */

@@ -17,6 +17,12 @@ export interface EngineEvents {
   snoozed: JobName & { readonly delay: number; readonly reason: string }
   dead: JobName & { readonly attempt: number; readonly reason: DeadReason; readonly error: SerializedError }
   cancelled: JobName & { readonly reason: string }
+  /** A durable job waits, and holds no place meanwhile. */
+  parked: JobName & { readonly delay: number }
+  /** It failed or was cancelled, and its steps were undone. */
+  compensated: JobName & { readonly reason: string; readonly error: SerializedError | undefined }
+  /** Not all of its steps could be undone: a person must look. */
+  compensation_failed: JobName & { readonly reason: string; readonly error: SerializedError }
   /** Handed back because this worker is stopping. */
   released: JobName
   /** The outcome was refused: another worker owns the job now. */

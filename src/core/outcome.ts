@@ -1,5 +1,5 @@
 import { type Duration, milliseconds } from './duration.ts'
-import { type SerializedError, serializeError } from './errors.ts'
+import { reviveError, type SerializedError, serializeError } from './errors.ts'
 
 /**
  * Throw it from a handler to end the job at once: no retry, however many attempts are left.
@@ -38,6 +38,25 @@ export class Snooze extends Error {
   }
 }
 
+/**
+ * A step of a durable job has failed for good: its tries are used up. Thrown to the handler, the same in every run of it;
+ * a handler that lets it pass ends the job.
+ */
+export class StepError extends Error {
+  override readonly name: string = 'StepError'
+  readonly step: string
+  /** Tries that failed. */
+  readonly attempts: number
+
+  constructor(step: string, attempts: number, error: SerializedError) {
+    super(`Step "${step}" failed after ${attempts} ${attempts === 1 ? 'try' : 'tries'}: ${error.message}`, {
+      cause: reviveError(error),
+    })
+    this.step = step
+    this.attempts = attempts
+  }
+}
+
 /** How an attempt ended, as a value. The settle statement is the only reader. */
 export type Outcome =
   | { readonly kind: 'completed'; readonly output: string | null }
@@ -46,13 +65,19 @@ export type Outcome =
   | { readonly kind: 'dead'; readonly reason: DeadReason; readonly error: SerializedError }
   | { readonly kind: 'cancelled'; readonly reason: string }
   | { readonly kind: 'released' }
+  /** A durable job waits for `delay` milliseconds. */
+  | { readonly kind: 'parked'; readonly delay: number }
+  /** It failed or was cancelled, and its steps were undone. */
+  | { readonly kind: 'compensated'; readonly reason: string; readonly error?: SerializedError }
+  /** Some of its steps could not be undone: a person must look. */
+  | { readonly kind: 'compensation_failed'; readonly reason: string; readonly error: SerializedError }
 
 /** Why a job became a dead letter. */
-export type DeadReason = 'attempts' | 'aborted' | 'invalid_input' | 'poisoned'
+export type DeadReason = 'attempts' | 'aborted' | 'step_failed' | 'invalid_input' | 'poisoned'
 
 /** What a handler asked for by throwing, independent of the retry policy. */
 export type Control =
-  | { readonly kind: 'abort'; readonly error: SerializedError }
+  | { readonly kind: 'abort'; readonly error: SerializedError; readonly reason: 'aborted' | 'step_failed' }
   | { readonly kind: 'retry-after'; readonly delay: number; readonly error: SerializedError }
   | { readonly kind: 'snooze'; readonly delay: number; readonly reason: string }
 
@@ -68,7 +93,9 @@ export function controlOf(error: unknown): Control | undefined {
 function controlFrom(error: unknown): Control | undefined {
   if (!(error instanceof Error)) return undefined
   const delay = 'delay' in error && typeof error.delay === 'number' ? error.delay : undefined
-  if (error instanceof Abort || error.name === 'Abort') return { kind: 'abort', error: serializeError(error) }
+  if (error instanceof Abort || error.name === 'Abort')
+    return { kind: 'abort', error: serializeError(error), reason: 'aborted' }
+  if (error instanceof StepError) return { kind: 'abort', error: serializeError(error), reason: 'step_failed' }
   if (error.name === 'RetryAfter' && delay !== undefined)
     return { kind: 'retry-after', delay, error: serializeError(error) }
   if (error.name === 'Snooze' && delay !== undefined) return { kind: 'snooze', delay, reason: error.message }

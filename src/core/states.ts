@@ -58,15 +58,22 @@ export const transitions = {
   complete: { from: ['running'], to: ['completed'] },
   retry: { from: ['running'], to: ['scheduled', 'ready'] },
   snooze: { from: ['running'], to: ['scheduled', 'ready'] },
+  /** a durable job waits */
+  park: { from: ['running', 'compensating'], to: ['waiting', 'ready'] },
+  /** what it waited for has come */
+  wake: { from: ['waiting'], to: ['ready'] },
+  /** it failed or was cancelled, and its steps are undone */
+  unwind: { from: ['running', 'ready', 'waiting', 'scheduled'], to: ['compensating', 'ready'] },
+  undone: { from: ['running', 'compensating'], to: ['compensated', 'compensation_failed'] },
   /** handed back at shutdown; the attempt is not counted */
   release: { from: ['running'], to: ['ready'] },
   /** its worker died; the crash is counted, the attempt is not */
   rescue: { from: ['running'], to: ['ready', 'dead', 'cancelled'] },
   fail: { from: ['running'], to: ['dead'] },
   /** a running job is asked first and ends as cancelled when its worker settles */
-  cancel: { from: ['scheduled', 'blocked', 'ready', 'running'], to: ['cancelled'] },
+  cancel: { from: ['scheduled', 'blocked', 'ready', 'running', 'waiting'], to: ['cancelled'] },
   /** by a person: a finished job runs again, a scheduled one at once */
-  redrive: { from: ['dead', 'cancelled', 'scheduled'], to: ['ready'] },
+  redrive: { from: ['dead', 'cancelled', 'compensation_failed', 'scheduled'], to: ['ready'] },
 } as const satisfies Record<string, { from: readonly State[]; to: readonly State[] }>
 
 export type Transition = keyof typeof transitions

@@ -2,7 +2,8 @@ import { decode } from '../core/codec.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { type Duration, milliseconds } from '../core/duration.ts'
-import { LegworkError, type SerializedError } from '../core/errors.ts'
+import { LegworkError, reviveError } from '../core/errors.ts'
+import { isFinal } from '../core/states.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
@@ -24,7 +25,8 @@ export interface JobRef<Result = unknown> {
   status(): Promise<JobRecord>
   /**
    * Resolves with the output when the job completes.
-   * @throws LW_JOB_DEAD and LW_JOB_CANCELLED when it ends otherwise, LW_WAIT_TIMEOUT, LW_WAIT_ABORTED, LW_JOB_NOT_FOUND
+   * @throws LW_JOB_DEAD, LW_JOB_CANCELLED, LW_JOB_COMPENSATED and LW_JOB_COMPENSATION_FAILED when it ends otherwise,
+   *  LW_WAIT_TIMEOUT, LW_WAIT_ABORTED, LW_JOB_NOT_FOUND
    */
   result(options?: ResultOptions): Promise<Result>
   /** What has happened and what happens, until the job ends. Continue with `{ after: event.cursor }`. */
@@ -37,7 +39,8 @@ export interface JobRef<Result = unknown> {
    */
   cancel(reason?: string): Promise<boolean>
   /**
-   * Runs a dead or cancelled job again with all its attempts, or a scheduled one (also one in back-off) now.
+   * Runs a dead or cancelled job again with all its attempts, or a scheduled one (also one in back-off) now. A durable job
+   * keeps the steps that are done; after `compensation_failed` what was not undone is tried again.
    * @throws LW_JOB_STATE in any other state
    */
   retry(): Promise<void>
@@ -106,7 +109,7 @@ class Ref<Result> implements JobRef<Result> {
 export async function cancelJob({ store, hub }: RefParts, id: string, reason: string): Promise<boolean> {
   const { outcome, woken } = await store.cancel(id, reason)
   if (outcome === 'none' && !(await store.find(id))) throw notFound(id)
-  if (outcome === 'asked') hub.tell({ cancel: [id], changed: [id] })
+  if (outcome === 'asked') hub.tell({ cancel: [id], changed: [id], woken })
   if (outcome === 'cancelled') hub.tell({ ended: [id], woken })
   return outcome !== 'none'
 }
@@ -134,23 +137,35 @@ function failureOf(ended: Ended): LegworkError {
     return new LegworkError('LW_JOB_CANCELLED', `Job ${id} (${name}) was cancelled: ${reason ?? 'no reason given'}.`, {
       details,
     })
+  if (state === 'compensated' || state === 'compensation_failed') return undoneOf(ended, details)
   const why = error ? `${error.name}: ${error.message}` : (reason ?? state)
   return new LegworkError('LW_JOB_DEAD', `Job ${id} (${name}) is dead after attempt ${attempt}: ${why}`, {
     details,
-    ...(error && { cause: revive(error) }),
+    ...(error && { cause: reviveError(error) }),
   })
 }
 
-/** A stored error as an Error again, so that it prints with its causes. */
-function revive(stored: SerializedError): Error {
-  const error = new Error(stored.message, stored.cause && { cause: revive(stored.cause) })
-  error.name = stored.name
-  if (stored.stack !== undefined) error.stack = stored.stack
-  return Object.assign(error, stored.code !== undefined && { code: stored.code })
+function undoneOf({ id, name, state, reason, error }: Ended, details: Record<string, unknown>): LegworkError {
+  const why = error ? `${error.name}: ${error.message}` : (reason ?? 'no reason given')
+  const cause = error ? { cause: reviveError(error) } : {}
+  if (state === 'compensated')
+    return new LegworkError('LW_JOB_COMPENSATED', `Job ${id} (${name}) failed and its steps were undone: ${why}`, {
+      details,
+      ...cause,
+    })
+  return new LegworkError(
+    'LW_JOB_COMPENSATION_FAILED',
+    `Job ${id} (${name}) failed and not all could be undone: ${why}`,
+    {
+      hint: 'Mend the cause and call retry(): what was not undone is tried again.',
+      details,
+      ...cause,
+    },
+  )
 }
 
 function cannotRetry(job: JobRecord): LegworkError {
-  const taken = (job.state === 'dead' || job.state === 'cancelled') && job.unique !== undefined
+  const taken = isFinal(job.state) && job.unique !== undefined
   const why = taken ? `another unfinished job holds its unique key ${JSON.stringify(job.unique)}` : `it is ${job.state}`
   return new LegworkError('LW_JOB_STATE', `Job ${job.id} (${job.name}) cannot be retried: ${why}.`, {
     hint: 'Dead and cancelled jobs can be retried, and scheduled ones run at once.',

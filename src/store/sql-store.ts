@@ -14,6 +14,16 @@ import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueu
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
 import { whyWaiting } from './queries/why.ts'
 import { rescue, returnStrays } from './queries/rescue.ts'
+import {
+  forgetFailedSteps,
+  loadSteps,
+  pruneSteps,
+  saveSteps,
+  type StepEntry,
+  type StepJob,
+  unwind,
+  writeStepWith,
+} from './queries/steps.ts'
 import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
 import { nextDue, stage } from './queries/stage.ts'
 import { extendPartitions, foldCounters, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
@@ -28,7 +38,7 @@ import {
   registerWorker,
 } from './queries/workers.ts'
 import { slotOf, type Store } from './store.ts'
-import type { Transaction } from './transaction/transaction.ts'
+import { type Transaction, transactionOf } from './transaction/transaction.ts'
 
 /** Ended workers stay visible for a day. */
 const workerMemory = 24 * 3_600_000
@@ -45,6 +55,11 @@ export function createStore(connection: Connection): Store {
     claim: (request) => claim(connection, request),
     settle: (scope, endings, returns) => settle(connection, scope, endings, returns),
     appendFeed: (slot, entries) => appendFeed(connection, slot, entries),
+    saveSteps: (slot, workerId, writes) => saveSteps(connection, slot, workerId, writes),
+    stepTransaction: (workerId, job, entry, work, begin) =>
+      stepTransaction(connection, workerId, job, entry, work, begin),
+    loadSteps: (slot, ids) => loadSteps(connection, slot, ids),
+    unwind: (workerId, held, why) => unwind(connection, workerId, held, why),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
     probeLanes: (slot, gaps) => probeLanes(connection, slot, gaps),
@@ -119,6 +134,27 @@ function openTransaction(tx: Queryable): Transaction {
   return { query: (text, params) => tx.query({ name: '', text, repeatable: false }, params) }
 }
 
+async function stepTransaction(
+  connection: Connection,
+  workerId: number,
+  job: StepJob,
+  entry: StepEntry,
+  work: (tx: unknown) => Promise<string | null>,
+  begin: ((work: (tx: unknown) => Promise<void>) => Promise<unknown>) | undefined,
+): Promise<string | null | 'lost'> {
+  if (!begin) {
+    return connection.transaction((own) => {
+      const tx = openTransaction(own)
+      return writeStepWith(tx, workerId, job, entry, () => work(tx))
+    })
+  }
+  let result: string | null | 'lost' = 'lost'
+  await begin(async (tx) => {
+    result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx))
+  })
+  return result
+}
+
 /** A statement's parameter must stay far below the 256 MB a jsonb may have. */
 const largestEnqueue = 10_000
 
@@ -183,8 +219,10 @@ async function endedBySlot(connection: Connection, ids: readonly string[]): Retu
 async function redriveBySlot(connection: Connection, ids: readonly string[]): Promise<Redriven> {
   return connection.transaction(async (tx) => {
     const parts: Redriven[] = []
-    for (const [slot, own] of groupBy(ids, slotOf))
+    for (const [slot, own] of groupBy(ids, slotOf)) {
+      await forgetFailedSteps(tx, slot, own)
       parts.push(await redrive(tx, slot, own), await runNow(tx, slot, own))
+    }
     return { ids: parts.flatMap((part) => part.ids), woken: parts.flatMap((part) => part.woken) }
   })
 }
@@ -196,6 +234,7 @@ async function maintain(
 ): Promise<{ partitions: number; rows: number }> {
   await extendPartitions(connection)
   const gone = await prune(connection, slots, retention)
+  for (const slot of slots) await pruneSteps(connection, slot)
   await forgetWorkers(connection, workerMemory)
   if (!connection.traits.vacuums)
     await connection.script(

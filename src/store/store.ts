@@ -9,6 +9,7 @@ import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
 import type { Redriven } from './queries/redrive.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
+import type { StepEntry, StepJob, StepWrite } from './queries/steps.ts'
 import type { Staged } from './queries/stage.ts'
 import type { Retention } from './queries/upkeep.ts'
 import type { Held, Look, WorkerInfo, WorkerRecord } from './queries/workers.ts'
@@ -30,6 +31,22 @@ export interface Store {
   claim(request: ClaimRequest): Promise<Claimed>
   settle(scope: SettleScope, endings: readonly Ending[], returns: readonly Return[]): Promise<Settled>
   appendFeed(slot: number, entries: readonly FeedEntry[]): Promise<ReadonlySet<string>>
+  /** Writes what durable jobs remember; returns the jobs that are still this worker's. */
+  saveSteps(slot: number, workerId: number, writes: readonly StepWrite[]): Promise<ReadonlySet<string>>
+  loadSteps(slot: number, ids: readonly string[]): Promise<(StepEntry & { readonly id: string })[]>
+  /**
+   * Runs `work` in a transaction and notes its result, JSON text, as that of the step, in one commit; a result that was
+   * committed before is returned instead. `begin` begins the transaction, where it is not the engine's own.
+   */
+  stepTransaction(
+    workerId: number,
+    job: StepJob,
+    entry: StepEntry,
+    work: (tx: unknown) => Promise<string | null>,
+    begin?: (work: (tx: unknown) => Promise<void>) => Promise<unknown>,
+  ): Promise<string | null | 'lost'>
+  /** The steps of a job are being undone from now on, and why. */
+  unwind(workerId: number, job: StepJob, why: string): Promise<boolean>
   stage(slot: number, limit: number): Promise<Staged>
   nextDue(slot: number): Promise<number | undefined>
   probeLanes(slot: number, gaps: readonly Gap[]): Promise<readonly LaneName[]>

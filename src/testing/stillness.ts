@@ -3,7 +3,18 @@ import type { Legwork } from '../api.ts'
 import type { EventName } from '../core/events.ts'
 import type { EngineHooks } from '../engine.ts'
 
-const activity: readonly EventName[] = ['started', 'completed', 'retrying', 'snoozed', 'dead', 'cancelled', 'lost']
+const activity: readonly EventName[] = [
+  'started',
+  'completed',
+  'retrying',
+  'snoozed',
+  'dead',
+  'cancelled',
+  'parked',
+  'compensated',
+  'compensation_failed',
+  'lost',
+]
 
 /** How often to look whether the handlers have ended, real milliseconds. */
 const interval = 5

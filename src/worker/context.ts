@@ -1,4 +1,5 @@
 import { toJson, toLogJson } from '../core/codec.ts'
+import type { DurableContext } from '../core/durable.ts'
 import type { JobContext, JobFacts, JobLog, Json, LogLevel } from '../core/context.ts'
 import { cleanText } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
@@ -8,6 +9,7 @@ import type { Writer } from './writer.ts'
 export interface ContextParts {
   readonly held: Held
   readonly attempts: number
+  readonly durable: DurableContext
   /** The name of the database, for keys that must not repeat in another. */
   readonly installation: string
   readonly events: Emitter
@@ -68,6 +70,27 @@ export class Context implements JobContext {
   }
   get signal(): AbortSignal {
     return this.#parts.held.stop.signal
+  }
+  get step(): DurableContext['step'] {
+    return this.#parts.durable.step
+  }
+  get sleep(): DurableContext['sleep'] {
+    return this.#parts.durable.sleep
+  }
+  get sleepUntil(): DurableContext['sleepUntil'] {
+    return this.#parts.durable.sleepUntil
+  }
+  get commit(): DurableContext['commit'] {
+    return this.#parts.durable.commit
+  }
+  get now(): DurableContext['now'] {
+    return this.#parts.durable.now
+  }
+  get random(): DurableContext['random'] {
+    return this.#parts.durable.random
+  }
+  get uuid(): DurableContext['uuid'] {
+    return this.#parts.durable.uuid
   }
   get log(): JobLog {
     const method = (level: LogLevel) => (message: string, data?: unknown) => writeLog(this.#parts, level, message, data)

@@ -7,6 +7,7 @@ import type { Emitter } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { retryOf, timeoutOf } from '../core/overrides.ts'
 import type { RetryPolicy } from '../core/retry.ts'
+import type { BeginDurable, DurableContext, DurableRun } from '../core/durable.ts'
 import { Context, type ContextParts, factsOf, percentOf, writeLog, writeProgress } from './context.ts'
 import type { Isolation } from './isolate/isolation.ts'
 import type { Held } from './running.ts'
@@ -23,6 +24,8 @@ export interface ExecutorParts {
   readonly middleware: readonly Middleware[]
   readonly isolation: () => Isolation
   readonly installation: () => string
+  /** What remembers the steps of a handler that has any. */
+  readonly durable: BeginDurable
   /** Milliseconds a handler has between the abort of its signal and being left behind. */
   readonly grace: number
   /** Called once per attempt, with what became of it. */
@@ -48,6 +51,7 @@ class Attempt implements ContextParts {
   readonly #retry: RetryPolicy
   readonly #timeout: number | undefined
   #parsed: unknown
+  #durable: DurableRun | undefined
   #over = false
   #stopTimer: Cancel | undefined
   #stopWaiting: Cancel | undefined
@@ -69,6 +73,10 @@ class Attempt implements ContextParts {
   }
   get installation(): string {
     return this.#parts.installation()
+  }
+  /** A job becomes durable when its handler asks for a step. */
+  get durable(): DurableContext {
+    return this.#remembering().context
   }
   get events(): Emitter {
     return this.#parts.events
@@ -190,7 +198,24 @@ class Attempt implements ContextParts {
     this.#stopTimer?.()
     this.#stopWaiting?.()
     this.held.stop.watch(undefined)
-    this.#parts.onOutcome(this.held, outcome)
+    // One that failed in this attempt before its first step may have steps of earlier ones to undo.
+    const isEnd = outcome.kind === 'dead' || outcome.kind === 'cancelled'
+    const durable = this.#durable ?? (isEnd && this.held.job.claim > 1 ? this.#remembering() : undefined)
+    if (durable) void durable.conclude(outcome).then((found) => this.#parts.onOutcome(this.held, found))
+    else this.#parts.onOutcome(this.held, outcome)
+  }
+
+  #remembering(): DurableRun {
+    const { job, stop } = this.held
+    this.#durable ??= this.#parts.durable({
+      job,
+      retry: this.#retry,
+      signal: () => stop.signal,
+      reason: () => stop.reason,
+      idempotencyKey: `${this.installation}-${job.id}`,
+      park: (delay) => this.#end({ kind: 'parked', delay }),
+    })
+    return this.#durable
   }
 
   #startTimer(ms: number): void {

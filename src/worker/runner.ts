@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import type { BeginDurable } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
@@ -20,6 +21,7 @@ export interface RunnerParts {
   readonly grace: number
   readonly queueName: (queueId: number) => string
   readonly installation: () => string
+  readonly durable: BeginDurable
   /** Resolves when the database knows which suspect runs. */
   readonly markSuspect: (id: string | undefined) => Promise<void>
   /** A place has become free. */
@@ -42,11 +44,11 @@ export class Runner {
   #closed = false
 
   constructor(parts: RunnerParts) {
-    const { clock, events, writer, middleware, grace, installation } = parts
+    const { clock, events, writer, middleware, grace, installation, durable } = parts
     this.#parts = parts
     const isolation = () => this.#isolated()
     const onOutcome = (held: Held, outcome: Outcome) => this.#finish(held, outcome)
-    this.#executor = { clock, events, writer, middleware, grace, installation, isolation, onOutcome }
+    this.#executor = { clock, events, writer, middleware, grace, installation, durable, isolation, onOutcome }
   }
 
   /** Starts these jobs as soon as there is room, in order; suspects before the others. */

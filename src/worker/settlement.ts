@@ -11,8 +11,8 @@ export interface Settlement {
 }
 
 /** Whether the job goes back to wait instead of ending. */
-export function isReturn(outcome: Outcome): outcome is Extract<Outcome, { kind: 'retry' | 'snooze' | 'released' }> {
-  return outcome.kind === 'retry' || outcome.kind === 'snooze' || outcome.kind === 'released'
+export function isReturn(outcome: Outcome): outcome is Extract<Outcome, { kind: Return['outcome'] }> {
+  return ['retry', 'snooze', 'released', 'parked'].includes(outcome.kind)
 }
 
 /** The rows of outcomes: of those that end their jobs, and of those that return them. */
@@ -30,6 +30,12 @@ export function rowsOf(settlements: readonly Settlement[]): { endings: Ending[];
       case 'cancelled':
         endings.push(ending(held, 'cancelled', null, null, outcome.reason))
         break
+      case 'compensated':
+      case 'compensation_failed': {
+        const error = outcome.error ? JSON.stringify(outcome.error) : null
+        endings.push(ending(held, outcome.kind, null, error, outcome.reason))
+        break
+      }
       default:
         returns.push(returnOf(held, outcome))
     }
@@ -60,6 +66,8 @@ function returnOf(held: Held, outcome: Extract<Outcome, { kind: Return['outcome'
     }
     case 'released':
       return { id, claim, outcome: 'released', delay: 0, error: null }
+    case 'parked':
+      return { id, claim, outcome: 'parked', delay: outcome.delay, error: null }
   }
 }
 
@@ -70,6 +78,9 @@ const eventOf = {
   dead: 'dead',
   cancelled: 'cancelled',
   released: 'released',
+  parked: 'parked',
+  compensated: 'compensated',
+  compensation_failed: 'compensation_failed',
 } as const satisfies Record<Outcome['kind'], EventName>
 
 /** Tells the hooks of an outcome that has been written. */
@@ -97,5 +108,11 @@ export function announce(events: Emitter, held: Held, outcome: Outcome): void {
       return events.emit('cancelled', { ...held.event, reason: outcome.reason })
     case 'released':
       return events.emit('released', held.event)
+    case 'parked':
+      return events.emit('parked', { ...held.event, delay: outcome.delay })
+    case 'compensated':
+      return events.emit('compensated', { ...held.event, reason: outcome.reason, error: outcome.error })
+    case 'compensation_failed':
+      return events.emit('compensation_failed', { ...held.event, reason: outcome.reason, error: outcome.error })
   }
 }

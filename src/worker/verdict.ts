@@ -55,7 +55,7 @@ export class Remote extends Error {
 }
 
 function controlled(trial: Trial, control: Control): Outcome {
-  if (control.kind === 'abort') return { kind: 'dead', reason: 'aborted', error: control.error }
+  if (control.kind === 'abort') return { kind: 'dead', reason: control.reason, error: control.error }
   if (control.kind === 'snooze') return { kind: 'snooze', delay: control.delay, reason: control.reason }
   return exhausted(trial, control.error) ?? { kind: 'retry', delay: control.delay, error: control.error }
 }

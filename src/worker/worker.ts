@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { type Cancel, type Clock, pause, systemClock } from '../core/clock.ts'
+import type { BeginDurable } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'
 import type { Emitter } from '../core/events.ts'
 import type { LaneName } from '../store/queries/settle.ts'
@@ -34,6 +35,8 @@ export interface WorkerParts {
   readonly events: Emitter
   readonly definitions: ReadonlyMap<string, AnyJob>
   readonly options: WorkerOptions
+  /** Makes what remembers the steps of durable jobs for this worker. */
+  readonly durable: (workerId: () => number) => BeginDurable
   /** Told of everything this worker changes, for hints to others. */
   readonly onWritten: (written: Omit<Written, 'dueIn'>) => void
 }
@@ -260,6 +263,7 @@ export class Worker {
       queueName: (id) => this.#directory.nameOf(id),
       onFinished: () => this.#loop.finished(),
       installation: () => this.#installation,
+      durable: this.#parts.durable(() => this.id),
       markSuspect: (id) => this.#parts.store.markSuspect(this.id, id),
     })
   }

@@ -9,17 +9,30 @@ const lockKey = repeatable(
       and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint)) for update`,
 )
 
-/** A running job only gets the request; its worker ends it. Everything else ends here. */
+/**
+ * A running job only gets the request; its worker ends it. One whose steps have to be undone is made ready for that.
+ * Everything else ends here.
+ */
 const cancelStatement = repeatable(
   'lw_cancel',
   `with target as materialized (
-    select slot, id, worker_id is not null as held from legwork.job
+    select slot, id, worker_id is not null as held, state as was, exists (
+       select from legwork.step s where s.slot = $1::smallint and s.job_id = $2::bigint and s.undoable) as undoable
+      from legwork.job
      where slot = $1::smallint and id = $2::bigint and state in (${fromCodes('cancel')}) for update
   ), asked as (
     update legwork.job j set cancel_at = coalesce(j.cancel_at, legwork.now()), cancel_reason = coalesce(j.cancel_reason, $3::text)
      where j.slot = $1::smallint and j.id = $2::bigint and (select held from target) returning j.id
   ), ended as (
-    delete from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint and not (select held from target) returning j.*
+    delete from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint and not (select held or undoable from target) returning j.*
+  ), unwound as (
+    insert into legwork.step (slot, job_id, name, place, state, error)
+      select slot, id, '!undo', 0, 2, jsonb_build_object('kind', 'cancelled', 'reason', $3::text) from target where undoable and not held
+      on conflict do nothing
+  ), freed as (
+    update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
+     where j.slot = $1::smallint and j.id = $2::bigint and (select undoable and not held and was in (1, 4) from target)
+     returning j.queue_id, j.name, j.priority
   ), kept as (
     insert into legwork.finished (slot, id, state, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
         started_at, key, unique_key, tags, headers, trace, input, options, progress, reason)
@@ -31,10 +44,12 @@ const cancelStatement = repeatable(
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.n from ended d cross join lateral (values (d.state, -1), (12::smallint, 1)) s(state, n)
+      union all
+      select queue_id, name, s.state, s.n from freed cross join lateral (values ((select was from target), -1), (3::smallint, 1)) s(state, n)
   )
-  select case when t.held then 'asked' else 'cancelled' end as outcome,
+  select case when t.held or t.undoable then 'asked' else 'cancelled' end as outcome, f.queue_id, f.priority,
          (select array_agg(name) from released) as names, (select array_agg(key) from released) as keys
-    from target t`,
+    from target t left join freed f on true`,
 )
 
 export interface Cancelled {
@@ -46,11 +61,19 @@ export interface Cancelled {
 /** Cancels one job; call it in a transaction. */
 export async function cancel(tx: Queryable, slot: number, id: string, reason: string): Promise<Cancelled> {
   await tx.query(lockKey, [slot, id])
-  const [row] = await tx.query<{ outcome: 'cancelled' | 'asked'; names: string[] | null; keys: string[] | null }>(
-    cancelStatement,
-    [slot, id, reason],
-  )
+  const [row] = await tx.query<CancelRow>(cancelStatement, [slot, id, reason])
   if (!row) return { outcome: 'none', woken: [] }
+  if (row.queue_id !== null && row.priority !== null)
+    return { outcome: row.outcome, woken: [{ queueId: row.queue_id, priority: row.priority }] }
   const woken = row.names && row.keys ? await promote(tx, slot, row.names, row.keys) : []
   return { outcome: row.outcome, woken }
+}
+
+interface CancelRow extends Record<string, unknown> {
+  readonly outcome: 'cancelled' | 'asked'
+  /** The lane of a job that was made ready to be undone. */
+  readonly queue_id: number | null
+  readonly priority: number | null
+  readonly names: string[] | null
+  readonly keys: string[] | null
 }

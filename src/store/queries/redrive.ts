@@ -9,7 +9,7 @@ const redriveStatement = repeatable(
   'lw_redrive',
   `with old as materialized (
     select * from legwork.finished f
-     where f.slot = $1::smallint and f.id = any($2::bigint[]) and f.state in (11, 12)
+     where f.slot = $1::smallint and f.id = any($2::bigint[]) and f.state in (11, 12, 14)
        and (f.unique_key is null or (
          select j.id from legwork.job j
           where j.slot = $1::smallint and j.name = f.name and j.unique_key >= f.unique_key and j.unique_key <= f.unique_key
@@ -22,7 +22,7 @@ const redriveStatement = repeatable(
       on conflict do nothing
       returning id, queue_id, name, priority
   ), gone as (
-    delete from legwork.finished f where f.slot = $1::smallint and f.id = any(array(select id from back)) and f.state in (11, 12)
+    delete from legwork.finished f where f.slot = $1::smallint and f.id = any(array(select id from back)) and f.state in (11, 12, 14)
      returning f.queue_id, f.name, f.state
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)

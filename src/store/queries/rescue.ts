@@ -39,7 +39,8 @@ const leftBehind = repeatable(
 
 const blame =
   '(case when $6::boolean and (j.crashes = 0 or j.id = (select w.suspect from legwork.worker w where w.id = $1::int)) then 1 else 0 end)'
-const ends = `(j.cancel_at is not null or j.crashes + ${blame} >= coalesce(($3::jsonb ->> j.name)::int, $4::int))`
+const ends = `((j.cancel_at is not null and not exists (
+  select from legwork.step s where s.slot = $5::smallint and s.job_id = j.id and s.undoable)) or j.crashes + ${blame} >= coalesce(($3::jsonb ->> j.name)::int, $4::int))`
 
 const slotsOf = repeatable(
   'lw_rescue_slots',
@@ -64,6 +65,7 @@ const recover = repeatable(
     update legwork.job j
        set crashes = j.crashes + ${blame}, claim = j.claim + 1, attempt = j.attempt - 1,
            worker_id = case when ${ends} then $2::int end,
+           state = case when ${ends} then j.state else 3 end, -- it may have been in the middle of an undo
            seq = case when ${ends} then j.seq else nextval('legwork.job_seq') end
      where j.slot = $5::smallint and j.id = any(array(select id from mine))
      returning j.id, j.slot, j.claim, j.queue_id, j.priority, j.attempt, j.claimed_at, j.crashes, j.cancel_reason, j.key is not null as keyed,
@@ -142,7 +144,7 @@ const strays = repeatable(
     select j.id, j.slot from (select slot, unnest(ids) as id from gone order by 1, 2) g
      cross join lateral (select id, slot from legwork.job j where j.slot = g.slot and j.id = g.id and j.worker_id = $1::int for update) j
   )
-  update legwork.job j set worker_id = null, claim = j.claim + 1, attempt = j.attempt - 1, seq = nextval('legwork.job_seq')
+  update legwork.job j set worker_id = null, state = 3, claim = j.claim + 1, attempt = j.attempt - 1, seq = nextval('legwork.job_seq')
    where j.slot = any(array(select slot from mine)) and j.id = any(array(select id from mine)) and j.worker_id = $1::int
    returning j.queue_id, j.priority`,
 )

@@ -18,7 +18,7 @@ export interface Ending {
 export interface Return {
   readonly id: string
   readonly claim: number
-  readonly outcome: 'retry' | 'snooze' | 'released'
+  readonly outcome: 'retry' | 'snooze' | 'released' | 'parked'
   /** Milliseconds until it is ready; 0 makes it ready now. */
   readonly delay: number
   readonly error: string | null
@@ -72,7 +72,7 @@ const finishStatement = repeatable(
         case final when 12 then coalesce(cancel_reason, how ->> 'reason') else how ->> 'reason' end from done
   ), failed as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, error)
-      select slot, id, claim, attempt, worker_id, claimed_at, case final when 11 then 'dead' else 'cancelled' end, how -> 'error'
+      select slot, id, claim, attempt, worker_id, claimed_at, case final when 12 then 'cancelled' else 'dead' end, how -> 'error'
         from done where final <> 10
   ), released as (
     delete from legwork.key_holder k
@@ -126,7 +126,7 @@ const returnStatement = repeatable(
   `with begun as materialized (select pg_current_xact_id()::text as id), back as (
     update legwork.job j
        set worker_id = null, seq = nextval('legwork.job_seq'),
-           state = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0 then 1 else 3 end,
+           state = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0 then case $5::jsonb -> j.id::text ->> 'outcome' when 'parked' then 4 else 1 end else 3 end,
            run_at = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0
              then legwork.now() + ($5::jsonb -> j.id::text ->> 'delay')::float8 * interval '1 millisecond' else j.run_at end,
            attempt = j.attempt - case $5::jsonb -> j.id::text ->> 'outcome' when 'retry' then 0 else 1 end
@@ -135,14 +135,14 @@ const returnStatement = repeatable(
   ), kept as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, delay_ms, error)
       select slot, id, claim, attempt + case how ->> 'outcome' when 'retry' then 0 else 1 end, $2::int, claimed_at,
-             how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back
+             how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back where how ->> 'outcome' <> 'parked'
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
        and (select count(*) from back) = cardinality($3::bigint[])
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
-      select queue_id, name, s.state, s.sign * count(*) from back, (values (3, -1), (1, 1)) s(state, sign)
-       where back.state = 1 group by queue_id, name, s.state, s.sign
+      select queue_id, name, s.state, sum(s.sign) from back cross join lateral (values (3::smallint, -1), (back.state, 1)) s(state, sign)
+       where back.state <> 3 group by queue_id, name, s.state
   )
   select id::text as id, queue_id, priority, state from back`,
 )

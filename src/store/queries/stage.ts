@@ -5,14 +5,15 @@ import type { LaneName } from './settle.ts'
 const stageStatement = repeatable(
   'lw_stage',
   `with due as materialized (
-    select id from legwork.job where slot = $1::smallint and state = 1 and run_at <= legwork.now()
+    select id, state as was from legwork.job where slot = $1::smallint and state in (1, 4) and run_at <= legwork.now()
      order by run_at, id limit $2::int for update skip locked
   ), staged as (
     update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
-     where j.slot = $1::smallint and j.id = any(array(select id from due)) returning j.queue_id, j.name, j.priority
+     where j.slot = $1::smallint and j.id = any(array(select id from due)) returning j.id, j.queue_id, j.name, j.priority
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
-      select queue_id, name, s.state, s.sign * count(*) from staged, (values (1, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
+      select queue_id, name, s.state, sum(s.sign) from staged join due using (id) cross join lateral (values (due.was, -1), (3::smallint, 1)) s(state, sign)
+       group by queue_id, name, s.state
   )
   select queue_id, priority, count(*)::int as n from staged group by 1, 2`,
 )
@@ -20,7 +21,7 @@ const stageStatement = repeatable(
 const nextDueStatement = repeatable(
   'lw_next_due',
   `select ceil(extract(epoch from run_at - legwork.now()) * 1000)::float8 as ms
-     from legwork.job where slot = $1::smallint and state = 1 order by run_at, id limit 1`,
+     from legwork.job where slot = $1::smallint and state in (1, 4) and run_at is not null order by run_at, id limit 1`,
 )
 
 export interface Staged {

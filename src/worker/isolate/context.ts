@@ -4,7 +4,21 @@ import { LegworkError } from '../../core/errors.ts'
 import type { FromIsolated, IsolatedFacts } from './protocol.ts'
 
 /** Parts of a handler's context that need the engine's database connection, which stays on the other side. */
-const unavailable = ['artifacts', 'commit', 'enqueue', 'run', 'sleep', 'step', 'stream', 'tx', 'waitFor']
+const unavailable = [
+  'artifacts',
+  'commit',
+  'enqueue',
+  'now',
+  'random',
+  'run',
+  'sleep',
+  'sleepUntil',
+  'step',
+  'stream',
+  'tx',
+  'uuid',
+  'waitFor',
+]
 
 /** What the context of an isolated handler is made of. */
 export interface ContextParts {
@@ -28,7 +42,7 @@ export function isolatedContext({ job, input, facts, signal, send }: ContextPart
   for (const name of unavailable) {
     if (!(name in context)) Object.defineProperty(context, name, { get: () => refuse(job, name) })
   }
-  return context
+  return context as unknown as JobContext
 }
 
 function logTo(send: ContextParts['send']): JobLog {

@@ -1,0 +1,111 @@
+import type { Wire } from './codec.ts'
+import type { Duration } from './duration.ts'
+import type { SerializedError } from './errors.ts'
+import type { Outcome } from './outcome.ts'
+import type { RetryOptions, RetryPolicy } from './retry.ts'
+
+/** The name of a step, stable and unique within its job; in a loop with the key of the item: `['charge', item.id]`. */
+export type StepName = string | readonly [name: string, key: string | number]
+
+/** What the work of a step is called with. */
+export interface StepFacts {
+  /** The same for every try of this step of this job: pass it to services that accept an idempotency key. */
+  readonly idempotencyKey: string
+  /** From 1. A try that was cut off by a crash or a shutdown is not counted. */
+  readonly attempt: number
+  /** Aborts on the step's timeout, and whenever the job's own signal aborts. */
+  readonly signal: AbortSignal
+}
+
+/** What an undo is called with, beside the step's output. */
+export interface UndoFacts extends StepFacts {
+  /** The idempotency key that the step itself was called with. */
+  readonly key: string
+  /** Why the job is undone; undefined when it was cancelled. */
+  readonly error: SerializedError | undefined
+}
+
+export interface StepOptions<R = unknown> {
+  /** Default: as the job's own. A number sets the attempts only; `false` means one. */
+  readonly retry?: RetryOptions | number | false
+  /** How long one try may take. Default: no limit of its own. */
+  readonly timeout?: Duration
+  /** Never try a second time, also not after a crash: then the step fails, since nobody knows how far it came. */
+  readonly atMostOnce?: boolean
+  /**
+   * Takes the step back when the job fails for good or is cancelled; tried again like a step. It is registered before the
+   * step runs: `output` is undefined when the step did not end, so that a charge that timed out is refunded too.
+   */
+  readonly undo?: (output: Wire<R> | undefined, facts: UndoFacts) => unknown
+}
+
+/** The transaction of `step.tx`: rows as objects by column. */
+export interface StepTransaction {
+  query(text: string, params?: readonly unknown[]): Promise<Record<string, unknown>[]>
+}
+
+export interface BeginOptions<R, Tx> extends StepOptions<R> {
+  /** Begins a transaction of your own library on the same database, e.g. `(work) => db.transaction(work)` of Drizzle. */
+  readonly begin: (work: (tx: Tx) => Promise<void>) => Promise<unknown>
+}
+
+export interface Step {
+  /**
+   * Runs `work` and remembers its result: whatever happens to the process later, it is not run again. Tried again as
+   * `retry` says; only when that is used up, or `work` throws `Abort`, a StepError reaches the handler, and it is remembered too.
+   */
+  <R>(name: StepName, work: (facts: StepFacts) => R | Promise<R>, options?: StepOptions<R>): Promise<Wire<R>>
+  /**
+   * A step whose writes and whose result commit together, in a transaction of the engine's database: exactly once. With
+   * `begin` in a transaction of pg, postgres.js, Drizzle, Kysely, Prisma, Knex or TypeORM on the same database.
+   */
+  tx<R>(
+    name: StepName,
+    work: (tx: StepTransaction, facts: StepFacts) => R | Promise<R>,
+    options?: StepOptions<R>,
+  ): Promise<Wire<R>>
+  tx<R, Tx>(
+    name: StepName,
+    work: (tx: Tx, facts: StepFacts) => R | Promise<R>,
+    options: BeginOptions<R, Tx>,
+  ): Promise<Wire<R>>
+}
+
+/** What makes a handler durable: part of its context. Side effects belong into steps; the code between them may run again. */
+export interface DurableContext {
+  readonly step: Step
+  /** Continues after this long. Longer waits hold no place and no connection, and outlive every restart. */
+  readonly sleep: (duration: Duration, name?: string) => Promise<void>
+  /** Continues at this instant, at once when it has passed. */
+  readonly sleepUntil: (instant: Date, name?: string) => Promise<void>
+  /** What has been done so far stays: later failures undo only what comes after. */
+  readonly commit: () => Promise<void>
+  /** The time, the same whenever the handler is run again. */
+  readonly now: () => Promise<Date>
+  /** A number from 0 to below 1, the same whenever the handler is run again. */
+  readonly random: () => Promise<number>
+  /** A random UUID, the same whenever the handler is run again. */
+  readonly uuid: () => Promise<string>
+}
+
+/** The attempt that a durable run belongs to. */
+export interface DurableAttempt {
+  readonly job: { readonly id: string; readonly slot: number; readonly claim: number; readonly name: string }
+  readonly retry: RetryPolicy
+  readonly signal: () => AbortSignal
+  /** Why the job must stop, once there is a reason. */
+  readonly reason: () => Error | undefined
+  /** The prefix of idempotency keys: the same for every attempt. */
+  readonly idempotencyKey: string
+  /** Ends this attempt until `delay` milliseconds from now: everything in flight is a wait. */
+  readonly park: (delay: number) => void
+}
+
+/** What remembers the steps of one attempt. */
+export interface DurableRun {
+  readonly context: DurableContext
+  /** The attempt has ended: what becomes of the job, after its steps were undone if need be. Never rejects. */
+  conclude(outcome: Outcome): Promise<Outcome>
+}
+
+export type BeginDurable = (attempt: DurableAttempt) => DurableRun

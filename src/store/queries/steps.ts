@@ -1,0 +1,192 @@
+import type { SerializedError } from '../../core/errors.ts'
+import { type Queryable, repeatable } from '../connection.ts'
+import type { Transaction } from '../transaction/transaction.ts'
+
+/** Where a step is: `begun` when it must be known before it ends, `due` while it waits for a time. */
+export type StepState = 'begun' | 'done' | 'failed' | 'due'
+
+const codes = { begun: 1, done: 2, failed: 3, due: 4 } as const satisfies Record<StepState, number>
+const stateOf = ['begun', 'begun', 'done', 'failed', 'due'] as const satisfies readonly StepState[]
+
+/** What a durable job remembers of one step. JSON values are text. */
+export interface StepEntry {
+  readonly name: string
+  /** Its number in the order of the starts, from 1. */
+  readonly place: number
+  readonly state: StepState
+  /** Tries that failed. */
+  readonly attempt: number
+  readonly undoable: boolean
+  /** Milliseconds until it goes on; for `due`. */
+  readonly delay: number | undefined
+  readonly output: string | null
+  readonly error: SerializedError | undefined
+}
+
+/** An entry to write, fenced by the claim of its job. */
+export interface StepWrite extends StepEntry {
+  readonly id: string
+  readonly claim: number
+}
+
+/**
+ * The fence is a lock as well: a worker that takes the job over meanwhile waits for this commit, and then reads it. What
+ * is done or failed for good stays as it is.
+ */
+const saveStatement = repeatable(
+  'lw_steps_save',
+  `with mine as materialized (
+    select j.id from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[]) and j.worker_id = $3::int
+       and ((j.id, j.claim) in (select u.id, u.claim from unnest($2::bigint[], $4::int[]) as u(id, claim))) is true
+     for no key update
+  ), kept as (
+    insert into legwork.step as s (slot, job_id, name, place, state, attempt, undoable, due_at, output, error)
+      select $1::smallint, id, name, place, state, attempt, undoable, legwork.now() + delay * interval '1 millisecond', output, error
+        from unnest($2::bigint[], $5::text[], $6::int[], $7::smallint[], $8::smallint[], $9::boolean[], $10::float8[], $11::jsonb[], $12::jsonb[])
+          as g(id, name, place, state, attempt, undoable, delay, output, error)
+       where (id in (select id from mine)) is true
+      on conflict (slot, job_id, name) do update
+        set state = excluded.state, attempt = excluded.attempt, due_at = excluded.due_at, output = excluded.output, error = excluded.error
+        where s.state in (1, 4)
+  )
+  select id::text as id from mine`,
+)
+
+const loadStatement = repeatable(
+  'lw_steps_load',
+  `select job_id::text as id, name, place, state, attempt, undoable, output::text as output, error,
+          (extract(epoch from due_at - legwork.now()) * 1000)::float8 as delay
+     from legwork.step where slot = $1::smallint and job_id = any($2::bigint[])`,
+)
+
+/** The job is being undone from now on, and shows it. Its place in the ready order is given up: not a HOT update, but rare. */
+const unwindStatement = repeatable(
+  'lw_steps_unwind',
+  `with mine as (
+    update legwork.job j set state = 5 where j.slot = $1::smallint and j.id = $2::bigint and j.worker_id = $3::int and j.claim = $4::int
+     returning j.id
+  ), kept as (
+    insert into legwork.step (slot, job_id, name, place, state, error)
+      select $1::smallint, id, '!undo', 0, 2, $5::jsonb from mine on conflict do nothing
+  )
+  select id::text as id from mine`,
+)
+
+const forgetFailed = repeatable(
+  'lw_steps_forget_failed',
+  `delete from legwork.step where slot = $1::smallint and job_id = any($2::bigint[]) and state = 3
+     and (job_id in (select j.id from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[]))) is not true`,
+)
+
+const pruneStatement = repeatable(
+  'lw_steps_prune',
+  `delete from legwork.step s where s.slot = $1::smallint and s.job_id = any(array(
+     select o.id from (
+       select distinct job_id as id from legwork.step where slot = $1::smallint and at < legwork.now() - interval '1 hour') o
+      where not exists (select from legwork.job j where j.slot = $1::smallint and j.id = o.id)
+        and not exists (select from legwork.finished f where f.slot = $1::smallint and f.id = o.id)
+      limit 10000))`,
+)
+
+/** Writes entries; returns the jobs that are still this worker's. The others' entries are dropped. No two of one step. */
+export async function saveSteps(
+  on: Queryable,
+  slot: number,
+  workerId: number,
+  writes: readonly StepWrite[],
+): Promise<ReadonlySet<string>> {
+  const rows = await on.query<{ id: string }>(saveStatement, [
+    slot,
+    writes.map((write) => write.id),
+    workerId,
+    writes.map((write) => write.claim),
+    writes.map((write) => write.name),
+    writes.map((write) => write.place),
+    writes.map((write) => codes[write.state]),
+    writes.map((write) => write.attempt),
+    writes.map((write) => write.undoable),
+    writes.map((write) => write.delay ?? null),
+    writes.map((write) => write.output),
+    writes.map((write) => (write.error ? JSON.stringify(write.error) : null)),
+  ])
+  return new Set(rows.map((row) => row.id))
+}
+
+/** Everything these jobs remember. */
+export async function loadSteps(
+  on: Queryable,
+  slot: number,
+  ids: readonly string[],
+): Promise<(StepEntry & { readonly id: string })[]> {
+  const rows = await on.query<StepRow>(loadStatement, [slot, ids])
+  return rows.map((row) => ({
+    ...row,
+    state: stateOf[row.state] ?? 'begun',
+    delay: row.delay ?? undefined,
+    error: row.error ?? undefined,
+  }))
+}
+
+/** Notes for good that a job's steps are being undone, and why. False when the job is not this worker's any more. */
+export async function unwind(
+  on: Queryable,
+  workerId: number,
+  job: { readonly id: string; readonly slot: number; readonly claim: number },
+  why: string,
+): Promise<boolean> {
+  return (await on.query(unwindStatement, [job.slot, job.id, workerId, job.claim, why])).length > 0
+}
+
+/** Steps (and undos) that failed for good may be tried again. */
+export async function forgetFailedSteps(on: Queryable, slot: number, ids: readonly string[]): Promise<void> {
+  await on.query(forgetFailed, [slot, ids])
+}
+
+/** Forgets the steps of jobs that are not even in history any more. */
+export async function pruneSteps(on: Queryable, slot: number): Promise<void> {
+  await on.query(pruneStatement, [slot])
+}
+
+/** In a transaction of the caller, whatever library it is of: one row, plain values. The lock keeps others from taking the job over. */
+const lockText = `select j.id::text as id, s.state::text as state, s.output::text as output
+   from legwork.job j left join legwork.step s on s.slot = $1::smallint and s.job_id = $2::bigint and s.name = $5::text and s.state = 2
+  where j.slot = $1::smallint and j.id = $2::bigint and j.claim = $3::int and j.worker_id = $4::int for no key update of j`
+const writeText = `insert into legwork.step as s (slot, job_id, name, place, state, attempt, undoable, output)
+  values ($1::smallint, $2::bigint, $3::text, $4::int, 2, $5::smallint, $6::int = 1, $7::jsonb)
+  on conflict (slot, job_id, name) do update set state = 2, attempt = excluded.attempt, due_at = null, output = excluded.output, error = null
+    where s.state in (1, 4)`
+
+export interface StepJob {
+  readonly id: string
+  readonly slot: number
+  readonly claim: number
+}
+
+/** Runs `work` and notes its result in the same transaction; one that was committed before is returned instead. */
+export async function writeStepWith(
+  tx: Transaction,
+  workerId: number,
+  job: StepJob,
+  entry: StepEntry,
+  work: () => Promise<string | null>,
+): Promise<string | null | 'lost'> {
+  const [row] = await tx.query(lockText, [job.slot, job.id, job.claim, workerId, entry.name])
+  if (!row) return 'lost'
+  if (row['state'] === '2') return row['output'] as string | null
+  const output = await work()
+  const { name, place, attempt } = entry
+  await tx.query(writeText, [job.slot, job.id, name, place, attempt, entry.undoable ? 1 : 0, output])
+  return output
+}
+
+interface StepRow extends Record<string, unknown> {
+  readonly id: string
+  readonly name: string
+  readonly place: number
+  readonly state: number
+  readonly attempt: number
+  readonly undoable: boolean
+  readonly output: string | null
+  readonly error: SerializedError | null
+  readonly delay: number | null
+}

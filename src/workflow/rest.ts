@@ -1,0 +1,100 @@
+import type { Cancel, Clock } from '../core/clock.ts'
+
+/** Waits up to this long, in milliseconds, are waited for in memory: parking would cost more. */
+const warm = 1_000
+
+interface Wait {
+  readonly due: number
+  readonly cancel: Cancel
+}
+
+/**
+ * Knows what of a run is under way, and tells when all of it is waiting: then the run may be parked. Waits are promises
+ * that settle later and never errors, so that no `catch` and no `Promise.all` around one gets in the way.
+ */
+export class Rest {
+  readonly #clock: Clock
+  readonly #waits = new Set<Wait>()
+  readonly #onRest: (delay: number) => void
+  #active = 0
+  #moves = 0
+  #stuck = false
+  #closed = false
+
+  /** @param onRest called when nothing is under way, with the milliseconds until the first wait is over (Infinity for none) */
+  constructor(clock: Clock, onRest: (delay: number) => void) {
+    this.#clock = clock
+    this.#onRest = onRest
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Counts `work` as under way. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#enter()
+    try {
+      return await work()
+    } finally {
+      this.#leave()
+    }
+  }
+
+  /** Waits inside of `during`; does not count meanwhile. */
+  async wait(ms: number): Promise<void> {
+    if (this.#closed) return never()
+    if (ms <= 0) return
+    await new Promise<void>((resolve) => {
+      const over = () => {
+        this.#waits.delete(wait)
+        this.#enter()
+        resolve()
+      }
+      const wait = { due: this.#clock.now() + ms, cancel: this.#clock.after(ms, over) }
+      this.#waits.add(wait)
+      this.#leave()
+    })
+  }
+
+  /** What was asked for inside of `during` does not happen in this run any more. */
+  forever<T>(): Promise<T> {
+    this.#stuck = true
+    this.#leave()
+    return never()
+  }
+
+  /** Nothing more is told, and no wait ends any more. */
+  close(): void {
+    this.#closed = true
+    for (const wait of this.#waits) wait.cancel()
+    this.#waits.clear()
+  }
+
+  #enter(): void {
+    this.#active++
+    this.#moves++
+  }
+
+  #leave(): void {
+    this.#active--
+    const moves = this.#moves
+    if (this.#active === 0) setImmediate(() => setImmediate(() => this.#isStill(moves) && this.#tell()))
+  }
+
+  #isStill(moves: number): boolean {
+    return !this.#closed && this.#active === 0 && this.#moves === moves
+  }
+
+  #tell(): void {
+    const now = this.#clock.now()
+    const delay = Math.min(...[...this.#waits].map((wait) => wait.due - now))
+    // Without a wait the handler is busy with something that is no step: that ends by itself.
+    if (delay > warm && (this.#stuck || this.#waits.size > 0)) this.#onRest(delay)
+  }
+}
+
+/** What is not to go on: the promise of an attempt that has ended. */
+function never<T>(): Promise<T> {
+  return new Promise(() => undefined)
+}

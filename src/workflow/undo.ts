@@ -1,0 +1,34 @@
+import type { UndoFacts } from '../core/durable.ts'
+import type { Outcome } from '../core/outcome.ts'
+import type { StepEntry } from '../store/queries/steps.ts'
+
+export type Undo = (output: unknown, facts: UndoFacts) => unknown
+
+/** Why a job is undone: the outcome it would have had. */
+export type Verdict = Extract<Outcome, { kind: 'dead' | 'cancelled' }>
+
+const verdictName = '!undo'
+
+/** The undo of a step is a step itself. */
+export function undoOf(step: string): string {
+  return `${verdictName} ${step}`
+}
+
+/** Why this job is being undone, once that is decided; it does not change any more. */
+export function verdictOf(known: ReadonlyMap<string, StepEntry>): Verdict | undefined {
+  const entry = known.get(verdictName)
+  return entry?.error as Verdict | undefined
+}
+
+export function verdictEntry(verdict: Verdict): StepEntry {
+  const rest = { place: 0, state: 'done', attempt: 0, undoable: false, delay: undefined, output: null } as const
+  return { ...rest, name: verdictName, error: verdict as never }
+}
+
+/** The steps that have to be undone, the last that was begun first; what came before a commit stays. */
+export function undoable(known: ReadonlyMap<string, StepEntry>): StepEntry[] {
+  const entries = [...known.values()]
+  const commits = entries.filter((entry) => /^!commit(#\d+)?$/.test(entry.name)).map((entry) => entry.place)
+  const committed = Math.max(0, ...commits)
+  return entries.filter((entry) => entry.undoable && entry.place > committed).toSorted((a, b) => b.place - a.place)
+}

@@ -1,0 +1,20 @@
+import type { Clock } from '../core/clock.ts'
+import type { BeginDurable } from '../core/durable.ts'
+import type { Emitter } from '../core/events.ts'
+import type { Store } from '../store/store.ts'
+import { Journal } from './journal.ts'
+import { Run } from './run.ts'
+
+export interface WorkflowParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly events: Emitter
+  readonly workerId: () => number
+}
+
+/** What makes the jobs of a worker durable: one journal for all, a run for each attempt that has steps. */
+export function createWorkflow({ store, clock, events, workerId }: WorkflowParts): BeginDurable {
+  const journal = new Journal(store, workerId)
+  const onError = (error: unknown) => events.emit('error', { during: 'undoing a job', error })
+  return (attempt) => new Run(attempt, { clock, journal, onError })
+}
