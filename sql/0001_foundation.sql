@@ -38,6 +38,7 @@ create sequence legwork.job_seq;
 -- Only unfinished jobs. A running job is a ready row (state 3) with a worker on it.
 -- id: low 8 bits are the slot, the rest comes from the sequence. seq: place in the ready order; equal to the sequence
 -- part of the id at first, drawn afresh whenever the job becomes ready again, so that ready rows appear only at the tail.
+-- wakes: how often something has come that a durable job may wait for; one that parks without knowing of it runs again.
 -- line: place among the jobs of its key; stays when seq changes, so that a retry keeps its place.
 create table legwork.job (
   id            bigint not null,
@@ -55,6 +56,7 @@ create table legwork.job (
   state         smallint not null check (state between 1 and 5),
   attempt       smallint not null default 0,
   crashes       smallint not null default 0,
+  wakes         int not null default 0,
   name          text collate "C" not null,
   key           text collate "C",
   unique_key    text collate "C",
@@ -204,6 +206,19 @@ create table legwork.step (
   error    jsonb,
   primary key (slot, job_id, name)
 ) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+-- What was sent to a durable job, in order; each is taken by one wait, whether that began before or after.
+create sequence legwork.signal_seq;
+create table legwork.signal (
+  job_id   bigint not null,
+  id       bigint not null default nextval('legwork.signal_seq'),
+  at       timestamptz not null default legwork.now(),
+  slot     smallint not null,
+  topic    text collate "C" not null,
+  taken_by text collate "C",
+  data     jsonb,
+  primary key (slot, job_id, id)
+);
 
 -- Counters: every statement that moves jobs appends one row per (queue, name, state); maintenance folds them.
 create table legwork.tally (queue_id int not null, state smallint not null, n int not null, name text collate "C" not null)

@@ -36,7 +36,8 @@ export interface JobFacts {
 }
 
 /** What a handler is called with. */
-export interface JobContext<Input = unknown> extends JobFacts, DurableContext {
+export interface JobContext<Input = unknown, Signals = Record<string, unknown>>
+  extends JobFacts, DurableContext<Signals> {
   readonly input: Input
   /** Aborts on timeout, cancel, shutdown deadline and loss of the lease; `signal.reason` is a LegworkError saying which. */
   readonly signal: AbortSignal

@@ -16,11 +16,25 @@ export type ReturnOf<O extends Schema | undefined, R> = O extends Schema ? Stand
 /** What `ref.result()` resolves with. */
 export type ResultOf<O extends Schema | undefined, R> = O extends Schema ? StandardSchemaV1.InferOutput<O> : Wire<R>
 
-export interface JobOptions<I extends Schema | undefined, O extends Schema | undefined> {
+/** The data of each signal, as the handler gets it. */
+export type SignalsOf<S extends SignalSchemas> = string extends keyof S
+  ? Record<string, unknown>
+  : { readonly [T in keyof S]: StandardSchemaV1.InferOutput<S[T]> }
+
+/** A schema for each topic. */
+export type SignalSchemas = Readonly<Record<string, Schema>>
+
+export interface JobOptions<
+  I extends Schema | undefined,
+  O extends Schema | undefined,
+  S extends SignalSchemas = SignalSchemas,
+> {
   /** Any Standard Schema. Checked on enqueue, parsed again before the handler. */
   readonly input?: I
   /** Any Standard Schema. Checked on what the handler returns, parsed again by `ref.result()`. */
   readonly output?: O
+  /** What can be sent to a job of several steps, `ref.signal(topic, data)`: any Standard Schema per topic. */
+  readonly signals?: S
   /** The queue to wait in. Default `'default'`. */
   readonly queue?: string
   /** Default 10 attempts, exponential from 1 s to 1 h. A number sets the attempts only; `false` means one attempt. */
@@ -44,7 +58,7 @@ export interface JobOptions<I extends Schema | undefined, O extends Schema | und
 
 /** Runs one attempt; what it returns is the job's output. */
 // oxlint-disable-next-line typescript/no-explicit-any -- bivariant on purpose: lists of definitions hold handlers of every input type
-export type Handler<P = any, R = unknown> = (context: JobContext<P>) => Promise<R> | R
+export type Handler<P = any, R = unknown, S = any> = (context: JobContext<P, S>) => Promise<R> | R
 
 /**
  * The contract of a job: plain frozen data, safe to import in a browser when it has no handler.
@@ -55,6 +69,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly queue: string
   readonly inputSchema: Schema | undefined
   readonly outputSchema: Schema | undefined
+  readonly signals: SignalSchemas
   readonly retry: RetryPolicy
   readonly timeout: number | undefined
   readonly priority: number
@@ -87,12 +102,17 @@ export type Contract<In, Result> = JobDefinition<In, any, any, Result>
  * @throws LW_OPTION_INVALID naming the option, the rule and the value
  * @example export const hello = job('hello', { input: z.object({ name: z.string() }) }, ({ input }) => `Hello, ${input.name}`)
  */
-export function job<I extends Schema | undefined = undefined, O extends Schema | undefined = undefined, R = unknown>(
+export function job<
+  I extends Schema | undefined = undefined,
+  O extends Schema | undefined = undefined,
+  R = unknown,
+  S extends SignalSchemas = SignalSchemas,
+>(
   name: string,
-  options?: JobOptions<I, O>,
-  handler?: Handler<ParsedInputOf<I>, ReturnOf<O, R>>,
+  options?: JobOptions<I, O, S>,
+  handler?: Handler<ParsedInputOf<I>, ReturnOf<O, R>, SignalsOf<S>>,
 ): JobDefinition<InputOf<I>, ParsedInputOf<I>, ReturnOf<O, R>, ResultOf<O, R>> {
-  const given: JobOptions<I, O> = options ?? {}
+  const given: JobOptions<I, O, S> = options ?? {}
   checkTexts(name, given)
   checkIsolation(name, given)
   return build({
@@ -100,6 +120,7 @@ export function job<I extends Schema | undefined = undefined, O extends Schema |
     queue: given.queue ?? 'default',
     inputSchema: given.input,
     outputSchema: given.output,
+    signals: Object.freeze({ ...given.signals }),
     retry: retryPolicy(given.retry),
     timeout: given.timeout === undefined ? undefined : milliseconds(given.timeout, 'timeout'),
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),

@@ -1,6 +1,7 @@
-import type { Wire } from './codec.ts'
+import type { Schema, Wire } from './codec.ts'
 import type { Duration } from './duration.ts'
 import type { SerializedError } from './errors.ts'
+import type { JobName } from './events.ts'
 import type { Outcome } from './outcome.ts'
 import type { RetryOptions, RetryPolicy } from './retry.ts'
 
@@ -71,13 +72,26 @@ export interface Step {
   ): Promise<Wire<R>>
 }
 
+export interface WaitOptions<T = unknown> {
+  readonly timeout?: Duration
+  readonly match?: (data: T) => boolean
+}
+
 /** What makes a handler durable: part of its context. Side effects belong into steps; the code between them may run again. */
-export interface DurableContext {
+export interface DurableContext<Signals = Record<string, unknown>> {
   readonly step: Step
   /** Continues after this long. Longer waits hold no place and no connection, and outlive every restart. */
   readonly sleep: (duration: Duration, name?: string) => Promise<void>
   /** Continues at this instant, at once when it has passed. */
   readonly sleepUntil: (instant: Date, name?: string) => Promise<void>
+  /**
+   * Waits for a signal, `ref.signal(topic, data)`; one that came before counts. Each is taken once, in order. Undefined when
+   * `timeout` passes first; `match` leaves the signals it refuses for others.
+   */
+  readonly waitFor: <T extends keyof Signals & string>(
+    topic: T,
+    options?: WaitOptions<Signals[T]>,
+  ) => Promise<Signals[T] | undefined>
   /** What has been done so far stays: later failures undo only what comes after. */
   readonly commit: () => Promise<void>
   /** The time, the same whenever the handler is run again. */
@@ -91,14 +105,17 @@ export interface DurableContext {
 /** The attempt that a durable run belongs to. */
 export interface DurableAttempt {
   readonly job: { readonly id: string; readonly slot: number; readonly claim: number; readonly name: string }
+  readonly event: JobName
   readonly retry: RetryPolicy
+  /** By topic. */
+  readonly signals: Readonly<Record<string, Schema>>
   readonly signal: () => AbortSignal
   /** Why the job must stop, once there is a reason. */
   readonly reason: () => Error | undefined
   /** The prefix of idempotency keys: the same for every attempt. */
   readonly idempotencyKey: string
   /** Ends this attempt until `delay` milliseconds from now: everything in flight is a wait. */
-  readonly park: (delay: number) => void
+  readonly park: (delay: number, wakes: number) => void
 }
 
 /** What remembers the steps of one attempt. */
@@ -108,4 +125,10 @@ export interface DurableRun {
   conclude(outcome: Outcome): Promise<Outcome>
 }
 
-export type BeginDurable = (attempt: DurableAttempt) => DurableRun
+/** What makes the jobs of a worker durable. */
+export interface Durability {
+  /** Called for each attempt whose handler asks for a step. */
+  begin(attempt: DurableAttempt): DurableRun
+  /** Resolves when nothing is being written or read; the work of steps may go on. */
+  drained(): Promise<void>
+}

@@ -17,6 +17,14 @@ export interface EngineEvents {
   snoozed: JobName & { readonly delay: number; readonly reason: string }
   dead: JobName & { readonly attempt: number; readonly reason: DeadReason; readonly error: SerializedError }
   cancelled: JobName & { readonly reason: string }
+  /** A step was written: it has begun, is done, has failed for good, or waits to be tried again. */
+  step: JobName & {
+    readonly step: string
+    readonly state: 'begun' | 'done' | 'failed' | 'due'
+    /** Tries that failed. */
+    readonly attempt: number
+    readonly error: SerializedError | undefined
+  }
   /** A durable job waits, and holds no place meanwhile. */
   parked: JobName & { readonly delay: number }
   /** It failed or was cancelled, and its steps were undone. */

@@ -65,8 +65,8 @@ export type Outcome =
   | { readonly kind: 'dead'; readonly reason: DeadReason; readonly error: SerializedError }
   | { readonly kind: 'cancelled'; readonly reason: string }
   | { readonly kind: 'released' }
-  /** A durable job waits for `delay` milliseconds. */
-  | { readonly kind: 'parked'; readonly delay: number }
+  /** A durable job waits for `delay` milliseconds, Infinity until it is woken, or for a wake beyond those it knows of. */
+  | { readonly kind: 'parked'; readonly delay: number; readonly wakes: number }
   /** It failed or was cancelled, and its steps were undone. */
   | { readonly kind: 'compensated'; readonly reason: string; readonly error?: SerializedError }
   /** Some of its steps could not be undone: a person must look. */

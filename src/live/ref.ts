@@ -1,8 +1,8 @@
-import { decode } from '../core/codec.ts'
+import { decode, encode } from '../core/codec.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { type Duration, milliseconds } from '../core/duration.ts'
-import { LegworkError, reviveError } from '../core/errors.ts'
+import { LegworkError, optionError, reviveError } from '../core/errors.ts'
 import { isFinal } from '../core/states.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
@@ -38,6 +38,12 @@ export interface JobRef<Result = unknown> {
    * @returns false when it had ended already
    */
   cancel(reason?: string): Promise<boolean>
+  /**
+   * Sends something to an unfinished durable job, which takes it with `waitFor(topic)`, now or later. Checked against the
+   * schema of the topic where the definition has one.
+   * @throws LW_INPUT_INVALID, LW_JOB_STATE when the job has ended, LW_JOB_NOT_FOUND
+   */
+  signal(topic: string, data?: unknown): Promise<void>
   /**
    * Runs a dead or cancelled job again with all its attempts, or a scheduled one (also one in back-off) now. A durable job
    * keeps the steps that are done; after `compensation_failed` what was not undone is tried again.
@@ -96,6 +102,19 @@ class Ref<Result> implements JobRef<Result> {
 
   cancel(reason = 'cancelled by request'): Promise<boolean> {
     return cancelJob(this.#parts, this.id, reason)
+  }
+
+  async signal(topic: string, data?: unknown): Promise<void> {
+    const { store, hub } = this.#parts
+    const label = `Signal ${JSON.stringify(topic)} for job ${this.id}`
+    const known = this.#definition?.signals
+    if (known && Object.keys(known).length > 0 && !Object.hasOwn(known, topic))
+      throw optionError('topic', `one of ${Object.keys(known).join(', ')}`, topic)
+    const json = await encode(known?.[topic], data, { code: 'LW_INPUT_INVALID', label })
+    const woken = await store.sendSignal(this.id, topic, json)
+    if (woken) return hub.tell({ woken: [...woken], changed: [this.id] })
+    const { state, name } = await status(this.#parts, this.id)
+    throw new LegworkError('LW_JOB_STATE', `Job ${this.id} (${name}) takes no signals: it is ${state}.`)
   }
 
   async retry(): Promise<void> {

@@ -25,6 +25,7 @@ import {
   writeStepWith,
 } from './queries/steps.ts'
 import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
+import { pruneSignals, sendSignal, takeSignal, waitingSignals } from './queries/signals.ts'
 import { nextDue, stage } from './queries/stage.ts'
 import { extendPartitions, foldCounters, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
 import {
@@ -59,6 +60,9 @@ export function createStore(connection: Connection): Store {
     stepTransaction: (workerId, job, entry, work, begin) =>
       stepTransaction(connection, workerId, job, entry, work, begin),
     loadSteps: (slot, ids) => loadSteps(connection, slot, ids),
+    sendSignal: (id, topic, data) => sendSignal(connection, slotOf(id), id, topic, data),
+    waitingSignals: (job, topic) => waitingSignals(connection, job, topic),
+    takeSignal: (workerId, job, signal, entry) => takeSignal(connection, workerId, job, signal, entry),
     unwind: (workerId, held, why) => unwind(connection, workerId, held, why),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
@@ -131,7 +135,7 @@ function feedSnapshot(
 
 /** The engine's own transaction in the shape that `enqueue` takes; statements of the caller are not kept prepared. */
 function openTransaction(tx: Queryable): Transaction {
-  return { query: (text, params) => tx.query({ name: '', text, repeatable: false }, params) }
+  return { query: (text, params = []) => tx.query({ name: '', text, repeatable: false }, params) }
 }
 
 async function stepTransaction(
@@ -234,7 +238,10 @@ async function maintain(
 ): Promise<{ partitions: number; rows: number }> {
   await extendPartitions(connection)
   const gone = await prune(connection, slots, retention)
-  for (const slot of slots) await pruneSteps(connection, slot)
+  for (const slot of slots) {
+    await pruneSteps(connection, slot)
+    await pruneSignals(connection, slot)
+  }
   await forgetWorkers(connection, workerMemory)
   if (!connection.traits.vacuums)
     await connection.script(

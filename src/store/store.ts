@@ -9,7 +9,8 @@ import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
 import type { Redriven } from './queries/redrive.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
-import type { StepEntry, StepJob, StepWrite } from './queries/steps.ts'
+import type { Signal } from './queries/signals.ts'
+import type { Memory, StepEntry, StepJob, StepWrite } from './queries/steps.ts'
 import type { Staged } from './queries/stage.ts'
 import type { Retention } from './queries/upkeep.ts'
 import type { Held, Look, WorkerInfo, WorkerRecord } from './queries/workers.ts'
@@ -33,7 +34,8 @@ export interface Store {
   appendFeed(slot: number, entries: readonly FeedEntry[]): Promise<ReadonlySet<string>>
   /** Writes what durable jobs remember; returns the jobs that are still this worker's. */
   saveSteps(slot: number, workerId: number, writes: readonly StepWrite[]): Promise<ReadonlySet<string>>
-  loadSteps(slot: number, ids: readonly string[]): Promise<(StepEntry & { readonly id: string })[]>
+  /** What each of the jobs remembers. */
+  loadSteps(slot: number, ids: readonly string[]): Promise<Map<string, Memory>>
   /**
    * Runs `work` in a transaction and notes its result, JSON text, as that of the step, in one commit; a result that was
    * committed before is returned instead. `begin` begins the transaction, where it is not the engine's own.
@@ -45,6 +47,12 @@ export interface Store {
     work: (tx: unknown) => Promise<string | null>,
     begin?: (work: (tx: unknown) => Promise<void>) => Promise<unknown>,
   ): Promise<string | null | 'lost'>
+  /** Sends JSON text to an unfinished job; the lanes it was woken in, undefined when there is no such job. */
+  sendSignal(id: string, topic: string, data: string | null): Promise<readonly LaneName[] | undefined>
+  /** The signals of a topic that no wait has taken yet, oldest first. */
+  waitingSignals(job: StepJob, topic: string): Promise<Signal[]>
+  /** Notes a signal as the result of a wait; false when the job is not this worker's any more. */
+  takeSignal(workerId: number, job: StepJob, signal: Signal, entry: StepEntry): Promise<boolean>
   /** The steps of a job are being undone from now on, and why. */
   unwind(workerId: number, job: StepJob, why: string): Promise<boolean>
   stage(slot: number, limit: number): Promise<Staged>

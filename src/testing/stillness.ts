@@ -10,6 +10,7 @@ const activity: readonly EventName[] = [
   'snoozed',
   'dead',
   'cancelled',
+  'step',
   'parked',
   'compensated',
   'compensation_failed',

@@ -80,6 +80,9 @@ export class Context implements JobContext {
   get sleepUntil(): DurableContext['sleepUntil'] {
     return this.#parts.durable.sleepUntil
   }
+  get waitFor(): DurableContext['waitFor'] {
+    return this.#parts.durable.waitFor
+  }
   get commit(): DurableContext['commit'] {
     return this.#parts.durable.commit
   }

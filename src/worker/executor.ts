@@ -7,7 +7,7 @@ import type { Emitter } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { retryOf, timeoutOf } from '../core/overrides.ts'
 import type { RetryPolicy } from '../core/retry.ts'
-import type { BeginDurable, DurableContext, DurableRun } from '../core/durable.ts'
+import type { Durability, DurableContext, DurableRun } from '../core/durable.ts'
 import { Context, type ContextParts, factsOf, percentOf, writeLog, writeProgress } from './context.ts'
 import type { Isolation } from './isolate/isolation.ts'
 import type { Held } from './running.ts'
@@ -25,7 +25,7 @@ export interface ExecutorParts {
   readonly isolation: () => Isolation
   readonly installation: () => string
   /** What remembers the steps of a handler that has any. */
-  readonly durable: BeginDurable
+  readonly durable: Durability['begin']
   /** Milliseconds a handler has between the abort of its signal and being left behind. */
   readonly grace: number
   /** Called once per attempt, with what became of it. */
@@ -209,11 +209,13 @@ class Attempt implements ContextParts {
     const { job, stop } = this.held
     this.#durable ??= this.#parts.durable({
       job,
+      event: this.held.event,
       retry: this.#retry,
+      signals: this.#definition.signals,
       signal: () => stop.signal,
       reason: () => stop.reason,
       idempotencyKey: `${this.installation}-${job.id}`,
-      park: (delay) => this.#end({ kind: 'parked', delay }),
+      park: (delay, wakes) => this.#end({ kind: 'parked', delay, wakes }),
     })
     return this.#durable
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import type { BeginDurable } from '../core/durable.ts'
+import type { Durability } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
@@ -21,7 +21,7 @@ export interface RunnerParts {
   readonly grace: number
   readonly queueName: (queueId: number) => string
   readonly installation: () => string
-  readonly durable: BeginDurable
+  readonly durable: Durability['begin']
   /** Resolves when the database knows which suspect runs. */
   readonly markSuspect: (id: string | undefined) => Promise<void>
   /** A place has become free. */

@@ -67,7 +67,7 @@ function returnOf(held: Held, outcome: Extract<Outcome, { kind: Return['outcome'
     case 'released':
       return { id, claim, outcome: 'released', delay: 0, error: null }
     case 'parked':
-      return { id, claim, outcome: 'parked', delay: outcome.delay, error: null }
+      return { id, claim, outcome: 'parked', delay: outcome.delay, wakes: outcome.wakes, error: null }
   }
 }
 

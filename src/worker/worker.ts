@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { type Cancel, type Clock, pause, systemClock } from '../core/clock.ts'
-import type { BeginDurable } from '../core/durable.ts'
+import type { Durability } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'
 import type { Emitter } from '../core/events.ts'
 import type { LaneName } from '../store/queries/settle.ts'
@@ -36,7 +36,7 @@ export interface WorkerParts {
   readonly definitions: ReadonlyMap<string, AnyJob>
   readonly options: WorkerOptions
   /** Makes what remembers the steps of durable jobs for this worker. */
-  readonly durable: (workerId: () => number) => BeginDurable
+  readonly durable: (workerId: () => number) => Durability
   /** Told of everything this worker changes, for hints to others. */
   readonly onWritten: (written: Omit<Written, 'dueIn'>) => void
 }
@@ -50,6 +50,7 @@ export class Worker {
   readonly #holdings = new Holdings()
   readonly #directory: Directory
   readonly #writer: Writer
+  readonly #durability: Durability
   readonly #runner: Runner
   readonly #loop: ClaimLoop
   readonly #heartbeat: Heartbeat
@@ -68,6 +69,7 @@ export class Worker {
     this.#names = [...parts.definitions.values()].filter((job) => job.handler).map((job) => job.name)
     this.#directory = new Directory({ store, events, queues: options.queues, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
+    this.#durability = parts.durable(() => this.id)
     this.#runner = this.#createRunner()
     this.#loop = this.#createLoop()
     this.#heartbeat = this.#createHeartbeat()
@@ -155,6 +157,7 @@ export class Worker {
     await this.#maintenance.idle()
     await this.#directory.idle()
     await this.#loop.idle()
+    await this.#durability.drained()
     await this.#writer.drained()
     await this.#heartbeat.idle()
   }
@@ -263,7 +266,7 @@ export class Worker {
       queueName: (id) => this.#directory.nameOf(id),
       onFinished: () => this.#loop.finished(),
       installation: () => this.#installation,
-      durable: this.#parts.durable(() => this.id),
+      durable: (attempt) => this.#durability.begin(attempt),
       markSuspect: (id) => this.#parts.store.markSuspect(this.id, id),
     })
   }

@@ -1,8 +1,8 @@
 import { Batcher } from '../core/batcher.ts'
 import type { DurableAttempt } from '../core/durable.ts'
 import { isUnreachable, LegworkError } from '../core/errors.ts'
-import { groupBy } from '../core/group.ts'
-import type { StepEntry, StepWrite } from '../store/queries/steps.ts'
+import type { Signal } from '../store/queries/signals.ts'
+import type { Memory, StepEntry, StepWrite } from '../store/queries/steps.ts'
 import type { Store } from '../store/store.ts'
 
 /** Most steps one statement writes, and most jobs one statement reads the steps of. */
@@ -14,6 +14,8 @@ type Job = DurableAttempt['job']
 export class Journal {
   readonly #store: Store
   readonly #workerId: () => number
+  /** What is under way beside the batches. */
+  readonly #pending = new Set<Promise<unknown>>()
   readonly #slots = new Map<number, { readonly saves: Saves; readonly loads: Loads }>()
 
   constructor(store: Store, workerId: () => number) {
@@ -21,11 +23,11 @@ export class Journal {
     this.#workerId = workerId
   }
 
-  /** The entries of a job by name. One that was never claimed before has none: nothing is asked. */
-  async load(job: Job): Promise<Map<string, StepEntry>> {
-    if (job.claim === 1) return new Map()
-    const [entries = []] = await this.#of(job.slot).loads.add([job.id])
-    return new Map(entries.map((entry) => [entry.name, entry]))
+  /** What a job remembers. One that was never claimed before remembers nothing: nothing is asked. */
+  async load(job: Job): Promise<Memory> {
+    if (job.claim === 1) return { wakes: 0, steps: new Map() }
+    const [memory] = await this.#of(job.slot).loads.add([job.id])
+    return memory ?? { wakes: 0, steps: new Map() }
   }
 
   /** @throws LW_LEASE_LOST: nothing was written, another worker has the job */
@@ -41,14 +43,41 @@ export class Journal {
     work: (tx: unknown) => Promise<string | null>,
     begin: Begin | undefined,
   ): Promise<string | null> {
-    const output = await this.#store.stepTransaction(this.#workerId(), job, entry, work, begin)
+    const output = await this.#counted(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin))
     if (output === 'lost') throw lost(job)
     return output
   }
 
+  waitingSignals(job: Job, topic: string): Promise<Signal[]> {
+    return this.#counted(this.#store.waitingSignals(job, topic))
+  }
+
+  /** Notes a signal as the result of a wait. */
+  async take(job: Job, signal: Signal, entry: StepEntry): Promise<void> {
+    if (!(await this.#counted(this.#store.takeSignal(this.#workerId(), job, signal, entry)))) throw lost(job)
+  }
+
   /** The job is being undone from now on. */
   async unwind(job: Job, why: string): Promise<void> {
-    if (!(await this.#store.unwind(this.#workerId(), job, why))) throw lost(job)
+    if (!(await this.#counted(this.#store.unwind(this.#workerId(), job, why)))) throw lost(job)
+  }
+
+  /** Resolves when no statement is under way. */
+  async drained(): Promise<void> {
+    for (const { saves, loads } of this.#slots.values()) {
+      await saves.drained()
+      await loads.drained()
+    }
+    await Promise.allSettled(this.#pending)
+  }
+
+  async #counted<T>(work: Promise<T>): Promise<T> {
+    this.#pending.add(work)
+    try {
+      return await work
+    } finally {
+      this.#pending.delete(work)
+    }
   }
 
   #of(slot: number): { readonly saves: Saves; readonly loads: Loads } {
@@ -60,8 +89,8 @@ export class Journal {
       return writes.map(({ id }) => mine.has(id))
     }
     const load = async (ids: readonly string[]) => {
-      const byId = groupBy(await this.#store.loadSteps(slot, ids), (entry) => entry.id)
-      return ids.map((id) => byId.get(id) ?? [])
+      const memories = await this.#store.loadSteps(slot, ids)
+      return ids.map((id) => memories.get(id))
     }
     const made = { saves: new Batcher(save, largest, undone, 2), loads: new Batcher(load, largest, undone) }
     this.#slots.set(slot, made)
@@ -70,7 +99,7 @@ export class Journal {
 }
 
 type Saves = Batcher<StepWrite, boolean>
-type Loads = Batcher<string, (StepEntry & { readonly id: string })[]>
+type Loads = Batcher<string, Memory | undefined>
 
 export type Begin = (work: (tx: unknown) => Promise<void>) => Promise<unknown>
 

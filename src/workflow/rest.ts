@@ -41,8 +41,11 @@ export class Rest {
     }
   }
 
-  /** Waits inside of `during`; does not count meanwhile. */
-  async wait(ms: number): Promise<void> {
+  /**
+   * Waits inside of `during`; does not count meanwhile.
+   * @param most how long this process waits before it looks again itself, if the run is not parked
+   */
+  async wait(ms: number, most = ms): Promise<void> {
     if (this.#closed) return never()
     if (ms <= 0) return
     await new Promise<void>((resolve) => {
@@ -51,7 +54,7 @@ export class Rest {
         this.#enter()
         resolve()
       }
-      const wait = { due: this.#clock.now() + ms, cancel: this.#clock.after(ms, over) }
+      const wait = { due: this.#clock.now() + ms, cancel: this.#clock.after(Math.min(ms, most), over) }
       this.#waits.add(wait)
       this.#leave()
     })

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { type Clock, pause } from '../core/clock.ts'
-import { toJson, type Wire } from '../core/codec.ts'
+import { decode, toJson, type Wire } from '../core/codec.ts'
 import type {
   BeginOptions,
   DurableAttempt,
@@ -11,11 +11,14 @@ import type {
   StepFacts,
   StepName,
   StepOptions,
+  WaitOptions,
 } from '../core/durable.ts'
 import { milliseconds } from '../core/duration.ts'
 import { LegworkError, optionError, type SerializedError, serializeError } from '../core/errors.ts'
+import type { Emitter } from '../core/events.ts'
 import { controlOf, type Outcome, StepError } from '../core/outcome.ts'
 import { retryAfterOf, retryDelay, type RetryPolicy, retryPolicy } from '../core/retry.ts'
+import type { Signal } from '../store/queries/signals.ts'
 import type { StepEntry } from '../store/queries/steps.ts'
 import type { Begin, Journal } from './journal.ts'
 import { Rest } from './rest.ts'
@@ -25,6 +28,7 @@ import { undoable, type Undo, undoOf, type Verdict, verdictEntry, verdictOf } fr
 export interface RunParts {
   readonly clock: Clock
   readonly journal: Journal
+  readonly events: Emitter
   /** Something went wrong that is nobody's outcome. */
   readonly onError: (error: unknown) => void
 }
@@ -47,6 +51,9 @@ interface Plan {
 /** How long steps that are told to stop may take before others are undone, in milliseconds. */
 const patience = 5_000
 
+/** How often a wait looks for its signal while other steps keep the job from being parked, in milliseconds. */
+const lookEvery = 1_000
+
 /** Marks the code inside of a step. */
 const inside = new AsyncLocalStorage<string>()
 
@@ -63,6 +70,8 @@ export class Run implements DurableRun {
   readonly #undos = new Map<string, Undo>()
   readonly #tries = new Map<Try, Promise<unknown>>()
   #history: Promise<Map<string, StepEntry>> | undefined
+  /** As many things that it may wait for have come as far as it knows. */
+  #wakes = 0
   #places = 0
   /** Set while the handler is run only to find its undos again: it learns what was, and begins nothing. */
   #unwinding = false
@@ -70,7 +79,7 @@ export class Run implements DurableRun {
   constructor(attempt: DurableAttempt, parts: RunParts) {
     this.#attempt = attempt
     this.#parts = parts
-    this.#rest = new Rest(parts.clock, (delay) => attempt.park(delay))
+    this.#rest = new Rest(parts.clock, (delay) => attempt.park(delay, this.#wakes))
     const step = <R>(name: StepName, work: (facts: StepFacts) => R | Promise<R>, options: StepOptions<R> = {}) =>
       this.#step(name, options, (full) => this.#plainly(full, work))
     const tx = <R>(
@@ -82,6 +91,7 @@ export class Run implements DurableRun {
       step: Object.assign(step, { tx }) as Step,
       sleep: (duration, name = 'sleep') => this.#sleep(name, milliseconds(duration, 'duration')),
       sleepUntil: (instant, name = 'sleep') => this.#sleep(name, instant),
+      waitFor: (topic, options) => this.#waitFor(topic, options),
       commit: () => this.#note('!commit', () => undefined),
       now: async () => new Date(await this.#note<number>('!now', () => parts.clock.now())),
       random: () => this.#note('!random', () => Math.random()),
@@ -116,10 +126,10 @@ export class Run implements DurableRun {
       known.set('!undo', verdictEntry(verdict))
     }
     const unknown = steps.some((entry) => !this.#undos.has(entry.name))
-    if (unknown && !this.#unwinding) return { kind: 'parked', delay: 0 } // another attempt finds them by running the handler
+    if (unknown && !this.#unwinding) return { kind: 'parked', delay: 0, wakes: 0 } // another attempt finds them by running the handler
     await this.#stopTries()
     return new Promise((resolve, reject) => {
-      const rest = new Rest(this.#parts.clock, (delay) => resolve({ kind: 'parked', delay }))
+      const rest = new Rest(this.#parts.clock, (delay) => resolve({ kind: 'parked', delay, wakes: 2 ** 31 - 1 }))
       const finish = (how: () => void) => {
         rest.close()
         how()
@@ -270,7 +280,7 @@ export class Run implements DurableRun {
         return output
       }
       const output = await this.#parts.journal.saveWith(job, entry, inTransaction, begin)
-      ;(await this.#known()).set(name, { ...entry, state: 'done', output })
+      await this.#learn({ ...entry, state: 'done', output })
       return output
     }
   }
@@ -303,6 +313,58 @@ export class Run implements DurableRun {
     })
   }
 
+  #waitFor<T>(topic: string, { timeout, match = () => true }: WaitOptions<T> = {}): Promise<T | undefined> {
+    const full = this.#nameOf(`wait for ${topic}`)
+    const limit = timeout === undefined ? Infinity : milliseconds(timeout, 'timeout')
+    return this.#rest.during(async () => {
+      const memo = (await this.#known()).get(full)
+      if (memo?.state === 'done') return this.#received<T>(topic, memo)
+      if (this.#unwinding) return this.#rest.forever()
+      const place = memo?.place ?? ++this.#places
+      const entry: StepEntry = memo ?? { ...blank({ name: full, undoable: false }, place), state: 'due', delay: limit }
+      if (!memo && limit < Infinity) await this.#save(entry)
+      const until = this.#parts.clock.now() + (memo?.delay ?? limit)
+      for (;;) {
+        const found = await this.#take(topic, entry, match)
+        if (found) return this.#received<T>(topic, found)
+        const left = until - this.#parts.clock.now()
+        if (left <= 0) break
+        await this.#rest.wait(left, lookEvery)
+      }
+      await this.#save({ ...entry, state: 'done', delay: undefined })
+      return undefined
+    })
+  }
+
+  async #take<T>(topic: string, entry: StepEntry, match: (data: T) => boolean): Promise<StepEntry | undefined> {
+    const { job } = this.#attempt
+    const signals = await this.#parts.journal.waitingSignals(job, topic)
+    const signal = await this.#firstMatch(topic, signals, match)
+    if (!signal) return undefined
+    await this.#parts.journal.take(job, signal, entry)
+    const taken: StepEntry = { ...entry, state: 'done', output: signal.data ?? 'null', delay: undefined }
+    await this.#learn(taken)
+    return taken
+  }
+
+  async #firstMatch<T>(
+    topic: string,
+    signals: readonly Signal[],
+    match: (data: T) => boolean,
+  ): Promise<Signal | undefined> {
+    for (const signal of signals) if (match((await this.#decoded(topic, signal.data)) as T)) return signal
+    return undefined
+  }
+
+  async #received<T>(topic: string, { output }: StepEntry): Promise<T | undefined> {
+    return output === null ? undefined : ((await this.#decoded(topic, output)) as T)
+  }
+
+  #decoded(topic: string, json: string | null): Promise<unknown> {
+    const label = `Signal "${topic}" of job ${this.#attempt.job.id}`
+    return decode(this.#attempt.signals[topic], valueOf(json), { code: 'LW_INPUT_INVALID', label })
+  }
+
   /** Remembers a value that costs nothing to make. */
   #note<T>(kind: string, make: () => T): Promise<T> {
     return this.#step<T>(kind, { retry: false }, (full) => this.#plainly(full, make)) as Promise<T>
@@ -310,11 +372,21 @@ export class Run implements DurableRun {
 
   async #save(entry: StepEntry): Promise<void> {
     await this.#parts.journal.save(this.#attempt.job, entry)
-    ;(await this.#known()).set(entry.name, entry)
+    await this.#learn(entry)
+  }
+
+  /** It has been written. */
+  async #learn(entry: StepEntry): Promise<void> {
+    const known = await this.#known()
+    known.set(entry.name, entry)
+    if (!this.#parts.events.heard('step')) return
+    const { name, state, attempt, error } = entry
+    this.#parts.events.emit('step', { ...this.#attempt.event, step: name, state, attempt, error })
   }
 
   #known(): Promise<Map<string, StepEntry>> {
-    this.#history ??= this.#parts.journal.load(this.#attempt.job).then((known) => {
+    this.#history ??= this.#parts.journal.load(this.#attempt.job).then(({ wakes, steps: known }) => {
+      this.#wakes = wakes
       for (const { place } of known.values()) this.#places = Math.max(this.#places, place)
       this.#unwinding = verdictOf(known) !== undefined
       return known

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import type { BeginDurable } from '../core/durable.ts'
+import type { Durability } from '../core/durable.ts'
 import type { Emitter } from '../core/events.ts'
 import type { Store } from '../store/store.ts'
 import { Journal } from './journal.ts'
@@ -13,8 +13,11 @@ export interface WorkflowParts {
 }
 
 /** What makes the jobs of a worker durable: one journal for all, a run for each attempt that has steps. */
-export function createWorkflow({ store, clock, events, workerId }: WorkflowParts): BeginDurable {
+export function createWorkflow({ store, clock, events, workerId }: WorkflowParts): Durability {
   const journal = new Journal(store, workerId)
   const onError = (error: unknown) => events.emit('error', { during: 'undoing a job', error })
-  return (attempt) => new Run(attempt, { clock, journal, onError })
+  return {
+    begin: (attempt) => new Run(attempt, { clock, journal, events, onError }),
+    drained: () => journal.drained(),
+  }
 }

@@ -13,6 +13,7 @@ const everything: readonly EventName[] = [
   'dead',
   'cancelled',
   'released',
+  'step',
   'parked',
   'compensated',
   'compensation_failed',

@@ -19,8 +19,10 @@ export interface Return {
   readonly id: string
   readonly claim: number
   readonly outcome: 'retry' | 'snooze' | 'released' | 'parked'
-  /** Milliseconds until it is ready; 0 makes it ready now. */
+  /** Milliseconds until it is ready; 0 makes it ready now, Infinity (of a parked one) waits for a signal. */
   readonly delay: number
+  /** How many wakes a parked one knows of; with more it is ready at once. */
+  readonly wakes?: number
   readonly error: string | null
 }
 
@@ -126,9 +128,11 @@ const returnStatement = repeatable(
   `with begun as materialized (select pg_current_xact_id()::text as id), back as (
     update legwork.job j
        set worker_id = null, seq = nextval('legwork.job_seq'),
-           state = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0 then case $5::jsonb -> j.id::text ->> 'outcome' when 'parked' then 4 else 1 end else 3 end,
+           state = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 <= 0 or j.wakes > ($5::jsonb -> j.id::text ->> 'wakes')::int then 3
+             when $5::jsonb -> j.id::text ->> 'outcome' = 'parked' then 4 else 1 end,
            run_at = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0
-             then legwork.now() + ($5::jsonb -> j.id::text ->> 'delay')::float8 * interval '1 millisecond' else j.run_at end,
+             then legwork.now() + ($5::jsonb -> j.id::text ->> 'delay')::float8 * interval '1 millisecond'
+             when $5::jsonb -> j.id::text ->> 'outcome' = 'parked' then null else j.run_at end,
            attempt = j.attempt - case $5::jsonb -> j.id::text ->> 'outcome' when 'retry' then 0 else 1 end
      where (select id from begun) is not null and ${fenced} and j.cancel_at is null
      returning j.*, $5::jsonb -> j.id::text as how
@@ -185,7 +189,7 @@ export async function giveBack(tx: Queryable, scope: SettleScope, returns: reado
     scope.workerId,
     returns.map((item) => item.id),
     returns.map((item) => item.claim),
-    byId(returns, ({ outcome, delay, error }) => `{"outcome":"${outcome}","delay":${delay},"error":${error}}`),
+    byId(returns, returnJson),
     scope.emptyBatches,
   ])
   const ready = rows.filter((row) => row.state === stateCode.ready)
@@ -213,6 +217,11 @@ function arrayText<T>(items: readonly T[], number: (item: T) => string | number)
 
 function remarksOf({ state, output, error, reason }: Ending): string {
   return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
+}
+
+function returnJson({ outcome, delay, error, wakes }: Return): string {
+  const until = Number.isFinite(delay) ? delay : null
+  return `{"outcome":"${outcome}","delay":${until},"error":${error},"wakes":${wakes ?? null}}`
 }
 
 function isRemarkable(ending: Ending): boolean {

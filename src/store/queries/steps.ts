@@ -54,9 +54,11 @@ const saveStatement = repeatable(
 
 const loadStatement = repeatable(
   'lw_steps_load',
-  `select job_id::text as id, name, place, state, attempt, undoable, output::text as output, error,
-          (extract(epoch from due_at - legwork.now()) * 1000)::float8 as delay
-     from legwork.step where slot = $1::smallint and job_id = any($2::bigint[])`,
+  `select j.id::text as id, j.wakes, s.name, s.place, s.state, s.attempt, s.undoable, s.output::text as output, s.error,
+          (extract(epoch from s.due_at - legwork.now()) * 1000)::float8 as delay
+     from legwork.job j left join lateral (
+       select * from legwork.step s where s.slot = $1::smallint and s.job_id = j.id offset 0) s on true
+    where j.slot = $1::smallint and j.id = any($2::bigint[])`,
 )
 
 /** The job is being undone from now on, and shows it. Its place in the ready order is given up: not a HOT update, but rare. */
@@ -112,19 +114,23 @@ export async function saveSteps(
   return new Set(rows.map((row) => row.id))
 }
 
+/** What a job remembers. */
+export interface Memory {
+  /** How often something has come that it may wait for, as of this look. */
+  readonly wakes: number
+  /** By name. */
+  readonly steps: Map<string, StepEntry>
+}
+
 /** Everything these jobs remember. */
-export async function loadSteps(
-  on: Queryable,
-  slot: number,
-  ids: readonly string[],
-): Promise<(StepEntry & { readonly id: string })[]> {
-  const rows = await on.query<StepRow>(loadStatement, [slot, ids])
-  return rows.map((row) => ({
-    ...row,
-    state: stateOf[row.state] ?? 'begun',
-    delay: row.delay ?? undefined,
-    error: row.error ?? undefined,
-  }))
+export async function loadSteps(on: Queryable, slot: number, ids: readonly string[]): Promise<Map<string, Memory>> {
+  const memories = new Map<string, Memory>()
+  for (const row of await on.query<StepRow>(loadStatement, [slot, ids])) {
+    const memory = memories.get(row.id) ?? { wakes: row.wakes, steps: new Map<string, StepEntry>() }
+    memories.set(row.id, memory)
+    if (row.name !== null) memory.steps.set(row.name, entryOf(row, row.name))
+  }
+  return memories
 }
 
 /** Notes for good that a job's steps are being undone, and why. False when the job is not this worker's any more. */
@@ -179,9 +185,15 @@ export async function writeStepWith(
   return output
 }
 
+function entryOf({ place, state, attempt, undoable, output, error, delay }: StepRow, name: string): StepEntry {
+  const rest = { place, attempt, undoable, output, delay: delay ?? undefined, error: error ?? undefined }
+  return { ...rest, name, state: stateOf[state] ?? 'begun' }
+}
+
 interface StepRow extends Record<string, unknown> {
   readonly id: string
-  readonly name: string
+  readonly wakes: number
+  readonly name: string | null
   readonly place: number
   readonly state: number
   readonly attempt: number

@@ -1,0 +1,104 @@
+import { type Queryable, repeatable, once } from '../connection.ts'
+import type { StepEntry, StepJob } from './steps.ts'
+import type { LaneName } from './settle.ts'
+
+/**
+ * One row lock decides between a job that parks and a signal that comes: whoever is second sees what the first has done,
+ * the job by the count of its wakes, the signal by the state.
+ */
+const sendStatement = once(
+  'lw_signal_send',
+  `with target as materialized (
+    select id, state as was, worker_id from legwork.job where slot = $1::smallint and id = $2::bigint for update
+  ), kept as (
+    insert into legwork.signal (slot, job_id, topic, data) select $1::smallint, id, $3::text, $4::jsonb from target
+  ), woken as (
+    update legwork.job j set wakes = j.wakes + 1, state = case when j.state = 4 then 3 else j.state end,
+           seq = case when j.state = 4 then nextval('legwork.job_seq') else j.seq end
+     where j.slot = $1::smallint and j.id = (select id from target) returning j.queue_id, j.name, j.priority
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select queue_id, name, s.state, s.n from woken cross join (values (4::smallint, -1), (3::smallint, 1)) s(state, n)
+       where (select was from target) = 4
+  )
+  select queue_id, priority, (select was from target) = 4 as woken from woken`,
+)
+
+const waitingStatement = repeatable(
+  'lw_signals',
+  `select id::text as id, data::text as data from legwork.signal s
+    where slot = $1::smallint and job_id = $2::bigint and topic = $3::text and taken_by is null order by s.id limit 1000`,
+)
+
+/** Takes a signal and notes it as the result of the wait, or neither. */
+const takeStatement = repeatable(
+  'lw_signal_take',
+  `with mine as materialized (
+    select j.id from legwork.job j
+     where j.slot = $1::smallint and j.id = $2::bigint and j.claim = $3::int and j.worker_id = $4::int for no key update
+  ), taken as (
+    update legwork.signal s set taken_by = $6::text
+     where s.slot = $1::smallint and s.job_id = (select id from mine) and s.id = $5::bigint and s.taken_by is null returning s.data
+  ), kept as (
+    insert into legwork.step as s (slot, job_id, name, place, state, output)
+      select $1::smallint, $2::bigint, $6::text, $7::int, 2, coalesce(data, 'null') from taken
+      on conflict (slot, job_id, name) do update set state = 2, due_at = null, output = excluded.output where s.state in (1, 4)
+  )
+  select id::text as id from mine`,
+)
+
+const pruneStatement = repeatable(
+  'lw_signals_prune',
+  `delete from legwork.signal s where s.slot = $1::smallint and s.job_id = any(array(
+     select o.id from (
+       select distinct job_id as id from legwork.signal where slot = $1::smallint and at < legwork.now() - interval '1 hour') o
+      where not exists (select from legwork.job j where j.slot = $1::smallint and j.id = o.id)
+        and not exists (select from legwork.finished f where f.slot = $1::smallint and f.id = o.id)
+      limit 10000))`,
+)
+
+/** Sends JSON text to an unfinished job and wakes it if it is parked; undefined when there is no such job. */
+export async function sendSignal(
+  on: Queryable,
+  slot: number,
+  id: string,
+  topic: string,
+  data: string | null,
+): Promise<readonly LaneName[] | undefined> {
+  const [row] = await on.query<{ queue_id: number; priority: number; woken: boolean }>(sendStatement, [
+    slot,
+    id,
+    topic,
+    data,
+  ])
+  if (!row) return undefined
+  return row.woken ? [{ queueId: row.queue_id, priority: row.priority }] : []
+}
+
+export interface Signal {
+  readonly id: string
+  /** JSON text. */
+  readonly data: string | null
+}
+
+/** The signals of a topic that nobody has taken yet, oldest first. */
+export function waitingSignals(on: Queryable, job: StepJob, topic: string): Promise<Signal[]> {
+  return on.query<Signal & Record<string, unknown>>(waitingStatement, [job.slot, job.id, topic])
+}
+
+/** False when the job is not this worker's any more. */
+export async function takeSignal(
+  on: Queryable,
+  workerId: number,
+  job: StepJob,
+  signal: Signal,
+  entry: StepEntry,
+): Promise<boolean> {
+  const { slot, id, claim } = job
+  return (await on.query(takeStatement, [slot, id, claim, workerId, signal.id, entry.name, entry.place])).length > 0
+}
+
+/** Forgets the signals of jobs that are not even in history any more. */
+export async function pruneSignals(on: Queryable, slot: number): Promise<void> {
+  await on.query(pruneStatement, [slot])
+}

@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest'
+import { job } from '../../src/index.ts'
+import type { TestEngine } from '../../src/testing/index.ts'
+import { gate, testEngine } from '../support/engine.ts'
+
+async function crashAndReplace(current: TestEngine): Promise<TestEngine> {
+  await current.crash()
+  const next = await current.another()
+  await next.advance('15s')
+  return next
+}
+
+test('a killed process: its job goes on elsewhere after the last step that was written', async () => {
+  const never = gate()
+  const ran: string[] = []
+  let isFirst = true
+  const order = job('order', {}, async ({ step }) => {
+    await step('one', () => void ran.push('one'))
+    await step('two', async () => {
+      ran.push('two')
+      if (isFirst) await never.opened
+    })
+    await step('three', () => void ran.push('three'))
+    return 'done'
+  })
+  const one = await testEngine({ jobs: [order] })
+  const { id } = await one.engine.enqueue(order)
+  await one.advance('1s')
+  isFirst = false
+  const two = await crashAndReplace(one)
+  expect(await two.engine.ref(id).result()).toBe('done')
+  expect(ran).toEqual(['one', 'two', 'two', 'three'])
+  never.open()
+})
+
+test('hole: the tries of a step outlive a crash', async () => {
+  const attempts: number[] = []
+  const order = job('order', {}, ({ step }) =>
+    step(
+      'call',
+      ({ attempt }) => {
+        attempts.push(attempt)
+        if (attempt < 4) throw new Error('no')
+        return 'yes'
+      },
+      { retry: { attempts: 4, backoff: 'fixed', first: '1m' } },
+    ),
+  )
+  const one = await testEngine({ jobs: [order] })
+  const { id } = await one.engine.enqueue(order)
+  await one.advance('70s')
+  const two = await crashAndReplace(one)
+  await two.advance('5m')
+  expect(await two.engine.ref(id).result()).toBe('yes')
+  expect(attempts).toEqual([1, 2, 3, 4])
+})
+
+test('a step that may run at most once is not run again after a crash', async () => {
+  const never = gate()
+  let runs = 0
+  const order = job('order', { retry: false }, ({ step }) =>
+    step(
+      'fire',
+      async () => {
+        runs++
+        await never.opened
+      },
+      { atMostOnce: true },
+    ),
+  )
+  const one = await testEngine({ jobs: [order] })
+  const { id } = await one.engine.enqueue(order)
+  await one.advance('1s')
+  const two = await crashAndReplace(one)
+  expect(await two.engine.ref(id).status()).toMatchObject({ state: 'dead', reason: 'step_failed' })
+  expect(runs).toBe(1)
+  never.open()
+})
+
+test('a process that was declared dead while it was paused cannot write a step', async () => {
+  const door = gate()
+  const ran: string[] = []
+  let isFirst = true
+  const order = job('order', {}, async ({ step }) => {
+    const mine = isFirst ? 'first' : 'second'
+    isFirst = false
+    const result = await step('who', async () => {
+      if (mine === 'first') await door.opened
+      return mine
+    })
+    ran.push(`${mine} saw ${result}`)
+    return result
+  })
+  const one = await testEngine({ jobs: [order] })
+  const { id } = await one.engine.enqueue(order)
+  await one.advance('1s')
+  const [job1] = await one.database.query<{ worker_id: number }>('select worker_id from legwork.job')
+  await one.database.query(
+    `update legwork.worker set beat_at = beat_at - interval '1 hour' where id = ${job1!.worker_id}`,
+  )
+  await one.database.query(
+    `update legwork.job set worker_id = null, claim = claim + 1, seq = nextval('legwork.job_seq')`,
+  )
+  await one.advance('2s')
+  door.open()
+  await one.advance('30s')
+  expect(await one.engine.ref(id).result()).toBe('second')
+  expect(ran).toEqual(['second saw second'])
+})
