@@ -21,6 +21,7 @@ import {
   saveSteps,
   type StepEntry,
   type StepJob,
+  type StepResult,
   unwind,
   writeStepWith,
 } from './queries/steps.ts'
@@ -135,7 +136,9 @@ function feedSnapshot(
 
 /** The engine's own transaction in the shape that `enqueue` takes; statements of the caller are not kept prepared. */
 function openTransaction(tx: Queryable): Transaction {
-  return { query: (text, params = []) => tx.query({ name: '', text, repeatable: false }, params) }
+  return {
+    query: (text, params?: readonly unknown[]) => tx.query({ name: '', text, repeatable: false }, params ?? []),
+  }
 }
 
 async function stepTransaction(
@@ -145,14 +148,14 @@ async function stepTransaction(
   entry: StepEntry,
   work: (tx: unknown) => Promise<string | null>,
   begin: ((work: (tx: unknown) => Promise<void>) => Promise<unknown>) | undefined,
-): Promise<string | null | 'lost'> {
+): Promise<StepResult | undefined> {
   if (!begin) {
     return connection.transaction((own) => {
       const tx = openTransaction(own)
       return writeStepWith(tx, workerId, job, entry, () => work(tx))
     })
   }
-  let result: string | null | 'lost' = 'lost'
+  let result: StepResult | undefined
   await begin(async (tx) => {
     result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx))
   })

@@ -10,7 +10,7 @@ import type { Redriven } from './queries/redrive.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
 import type { Signal } from './queries/signals.ts'
-import type { Memory, StepEntry, StepJob, StepWrite } from './queries/steps.ts'
+import type { Memory, StepEntry, StepJob, StepResult, StepWrite } from './queries/steps.ts'
 import type { Staged } from './queries/stage.ts'
 import type { Retention } from './queries/upkeep.ts'
 import type { Held, Look, WorkerInfo, WorkerRecord } from './queries/workers.ts'
@@ -38,7 +38,7 @@ export interface Store {
   loadSteps(slot: number, ids: readonly string[]): Promise<Map<string, Memory>>
   /**
    * Runs `work` in a transaction and notes its result, JSON text, as that of the step, in one commit; a result that was
-   * committed before is returned instead. `begin` begins the transaction, where it is not the engine's own.
+   * committed before is returned instead; undefined when the job is not this worker's any more. `begin` begins the transaction, where it is not the engine's own.
    */
   stepTransaction(
     workerId: number,
@@ -46,7 +46,7 @@ export interface Store {
     entry: StepEntry,
     work: (tx: unknown) => Promise<string | null>,
     begin?: (work: (tx: unknown) => Promise<void>) => Promise<unknown>,
-  ): Promise<string | null | 'lost'>
+  ): Promise<StepResult | undefined>
   /** Sends JSON text to an unfinished job; the lanes it was woken in, undefined when there is no such job. */
   sendSignal(id: string, topic: string, data: string | null): Promise<readonly LaneName[] | undefined>
   /** The signals of a topic that no wait has taken yet, oldest first. */

@@ -43,9 +43,9 @@ export class Journal {
     work: (tx: unknown) => Promise<string | null>,
     begin: Begin | undefined,
   ): Promise<string | null> {
-    const output = await this.#counted(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin))
-    if (output === 'lost') throw lost(job)
-    return output
+    const written = await this.#counted(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin))
+    if (!written) throw lost(job)
+    return written.output
   }
 
   waitingSignals(job: Job, topic: string): Promise<Signal[]> {

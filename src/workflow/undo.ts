@@ -20,11 +20,6 @@ export function verdictOf(known: ReadonlyMap<string, StepEntry>): Verdict | unde
   return entry?.error as Verdict | undefined
 }
 
-export function verdictEntry(verdict: Verdict): StepEntry {
-  const rest = { place: 0, state: 'done', attempt: 0, undoable: false, delay: undefined, output: null } as const
-  return { ...rest, name: verdictName, error: verdict as never }
-}
-
 /** The steps that have to be undone, the last that was begun first; what came before a commit stays. */
 export function undoable(known: ReadonlyMap<string, StepEntry>): StepEntry[] {
   const entries = [...known.values()]

@@ -183,6 +183,8 @@ test('a step inside of a step is refused', async () => {
 test.each([
   ['', 'name of a step'],
   ['x'.repeat(501), 'name of a step'],
+  ['!undo', 'name of a step'],
+  ['charge#2', 'name of a step'],
 ])('a step cannot be called %j', async (name, rule) => {
   const order = job('order', { retry: false }, ({ step }) => step(name, () => 1))
   const { engine, drain } = await testEngine({ jobs: [order] })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Abort, job, type LegworkError, type UndoFacts } from '../../src/index.ts'
+import { Abort, job, type UndoFacts } from '../../src/index.ts'
 import type { TestEngine } from '../../src/testing/index.ts'
 import { gate, testEngine } from '../support/engine.ts'
 import { failureOf } from '../support/failure.ts'
@@ -31,7 +31,7 @@ test('when a job fails for good its steps are undone, the last first', async () 
   await drain()
   expect(log).toEqual(['a', 'b', 'undo b B', 'undo a A'])
   expect(await ref.status()).toMatchObject({ state: 'compensated', reason: 'step_failed' })
-  const error = (await failureOf(ref.result())) as LegworkError
+  const error = await failureOf(ref.result())
   expect(error).toMatchObject({ code: 'LW_JOB_COMPENSATED' })
   expect(error.message).toContain('no stock')
   expect(heard).toEqual(['step_failed'])

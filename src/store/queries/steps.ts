@@ -168,21 +168,29 @@ export interface StepJob {
   readonly claim: number
 }
 
-/** Runs `work` and notes its result in the same transaction; one that was committed before is returned instead. */
+/** The result of a step that is written, JSON text. */
+export interface StepResult {
+  readonly output: string | null
+}
+
+/**
+ * Runs `work` and notes its result in the same transaction; one that was committed before is returned instead. Undefined
+ * when the job is not this worker's any more.
+ */
 export async function writeStepWith(
   tx: Transaction,
   workerId: number,
   job: StepJob,
   entry: StepEntry,
   work: () => Promise<string | null>,
-): Promise<string | null | 'lost'> {
+): Promise<StepResult | undefined> {
   const [row] = await tx.query(lockText, [job.slot, job.id, job.claim, workerId, entry.name])
-  if (!row) return 'lost'
-  if (row['state'] === '2') return row['output'] as string | null
+  if (!row) return undefined
+  if (row['state'] === '2') return { output: row['output'] as string | null }
   const output = await work()
   const { name, place, attempt } = entry
   await tx.query(writeText, [job.slot, job.id, name, place, attempt, entry.undoable ? 1 : 0, output])
-  return output
+  return { output }
 }
 
 function entryOf({ place, state, attempt, undoable, output, error, delay }: StepRow, name: string): StepEntry {

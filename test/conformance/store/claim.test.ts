@@ -39,7 +39,7 @@ test('a claim that was planned before a pause does not find what was added after
   await enqueue({ queue: 'a' }, { queue: 'b' })
   await store.pauseQueue('a', undefined)
   const [, other] = await enqueue({ queue: 'a' }, { queue: 'b' })
-  const [a] = (await store.queues()).filter((queue) => queue.name === 'a')
+  const a = (await store.queues()).find((queue) => queue.name === 'a')
   const { jobs, paused } = await claimer.claimFully({ queues: ['a', 'b'] })
   expect(jobs.map((job) => job.id)).toContain(other)
   expect(jobs).toHaveLength(2)
