@@ -112,6 +112,16 @@ export const goals: readonly Goal[] = [
   atMost('growth', 'growth/status', 20, 'ms'),
   atMost('growth', 'growth/newest', 20, 'ms'),
   atMost('growth', 'growth/ofName', 20, 'ms'),
+  beside('steps', 'steps', 'dbos', 6),
+  beside('steps', 'steps', 'openworkflow', 5),
+  {
+    scenario: 'steps',
+    text: 'a step of 200 ≤ 1.1 × one of 20',
+    judge(values) {
+      const figure = ratioOf(values, { peer: us, metric: 'steps/of-200' }, { peer: us, metric: 'steps/of-20' })
+      return figure === undefined ? undefined : { figure, reached: figure <= 1.1 }
+    },
+  },
   atMost('cost', 'cost/bulk/statements', 3, 'per 1,000 jobs'),
   atMost('cost', 'cost/bulk/wal', 400, 'bytes/job'),
   atMost('cost', 'cost/drain/statements', 15, 'per 1,000 jobs'),

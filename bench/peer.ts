@@ -33,6 +33,8 @@ export interface Session {
   addMany(jobs: readonly Job[]): Promise<unknown>
   /** Starts to run jobs in this process, with a handler that does nothing. */
   work(ears: Ears): Promise<void>
+  /** Runs so many durable jobs of so many steps that do nothing, `atOnce` at a time; resolves when all have ended. */
+  readonly runSteps?: (work: { runs: number; steps: number; atOnce: number }) => Promise<void>
   close(): Promise<void>
   /** What screens and callers ask for, where a scenario times it. */
   readonly questions?: Readonly<Record<'status' | 'newest' | 'ofName' | 'counts', (id: string) => Promise<unknown>>>
@@ -48,6 +50,8 @@ export interface Peer {
   /** What is not default, and where its documentation recommends it. */
   readonly settings: string
   readonly features: readonly Feature[]
+  /** The one scenario it takes part in, if it is no queue. */
+  readonly only?: string
   open(place: Place, options: SessionOptions): Promise<Session>
 }
 

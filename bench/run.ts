@@ -109,6 +109,8 @@ function label(scenario: Scenario, name: string): string {
 }
 
 function takesPart(scenario: Scenario, peer: string): boolean {
+  const only = peers.get(peer)?.only
+  if (only !== undefined && only !== scenario.name) return false
   return scenario.peers ? scenario.peers.includes(peer) : peers.get(peer)?.store !== 'pglite'
 }
 

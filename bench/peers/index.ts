@@ -3,17 +3,18 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Peer } from '../peer.ts'
 import { peer as bullmq } from './bullmq.ts'
+import { peer as dbos } from './dbos.ts'
 import { peer as graphileWorker } from './graphile-worker.ts'
 import { embedded as embeddedLegwork, peer as legwork } from './legwork.ts'
 import { embedded as embeddedLimit, peer as limit } from './limit.ts'
+import { peer as openWorkflow } from './openworkflow.ts'
 import { looping as pgBossFetch, peer as pgBoss } from './pg-boss.ts'
 
 /** Every peer imports its package when it is opened, so the list is complete even if something is not installed. */
 export const peers: ReadonlyMap<string, Peer> = new Map(
-  [legwork, limit, graphileWorker, bullmq, pgBoss, pgBossFetch, embeddedLegwork, embeddedLimit].map((peer) => [
-    peer.name,
-    peer,
-  ]),
+  [legwork, limit, graphileWorker, bullmq, pgBoss, pgBossFetch, dbos, openWorkflow, embeddedLegwork, embeddedLimit].map(
+    (peer) => [peer.name, peer],
+  ),
 )
 
 /** Ours, which are always there. */

@@ -22,7 +22,11 @@ async function open(database: string, concurrency: number): Promise<Session> {
   const { job, legwork } = await import('legwork')
   let started: (n: number) => void = () => undefined
   const noop = job('bench.noop', {}, async ({ input }) => started((input as { n: number }).n))
-  const lw = await legwork({ jobs: [noop], database })
+  let steps = 0
+  const durable = job('bench.steps', { queue: 'steps' }, async ({ step }) => {
+    for (let n = 0; n < steps; n++) await step(`step-${n}`, () => undefined)
+  })
+  const lw = await legwork({ jobs: [noop, durable], database })
   return {
     add: (one) => lw.enqueue(noop, inputOf(one), optionsOf(one)),
     addMany: (jobs) => lw.enqueueMany(noop, jobs.map(inputOf), bulkOptions(jobs)),
@@ -31,6 +35,15 @@ async function open(database: string, concurrency: number): Promise<Session> {
       lw.on('completed', () => ears.settled(1))
       lw.on('error', ({ during, error }) => console.error('legwork:', during, error))
       await lw.work({ concurrency, stopOnSignal: false })
+    },
+    async runSteps(work) {
+      steps = work.steps
+      await lw.work({ concurrency: 100, stopOnSignal: false })
+      let left = work.runs
+      const one = async (): Promise<void> => {
+        while (left-- > 0) await (await lw.enqueue(durable)).result()
+      }
+      await Promise.all(Array.from({ length: work.atOnce }, one))
     },
     close: () => lw.close(),
     questions: {

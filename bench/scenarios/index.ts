@@ -11,10 +11,11 @@ import { keys } from './keys.ts'
 import { pickup } from './pickup.ts'
 import { pinned } from './pinned.ts'
 import { steady } from './steady.ts'
+import { steps } from './steps.ts'
 
 /** In the order of the report. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map(
-  [drain, steady, add, bulk, pickup, pinned, backlog, keys, fan, cost, embedded, growth].map((scenario) => [
+  [drain, steady, add, bulk, pickup, pinned, backlog, keys, fan, cost, embedded, growth, steps].map((scenario) => [
     scenario.name,
     scenario,
   ]),
