@@ -5,7 +5,7 @@ export const peer: Peer = {
   name: 'dbos',
   store: 'postgres',
   packages: ['@dbos-inc/dbos-sdk'],
-  settings: 'system database pool of 20, no admin server, logs from errors up',
+  settings: 'system database pool of 20, logs from errors up',
   features: [],
   only: 'steps',
   async open(place) {
@@ -19,7 +19,6 @@ export const peer: Peer = {
       name: place.namespace,
       systemDatabaseUrl: place.url,
       systemDatabasePoolSize: 20,
-      runAdminServer: false,
       logLevel: 'error',
     })
     await DBOS.launch()

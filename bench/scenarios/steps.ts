@@ -15,26 +15,39 @@ export const steps: Scenario = {
   peers: ['legwork', 'dbos', 'openworkflow'],
   cases: {
     async steps(run) {
-      const took = await timed(run, { runs, steps: 4, atOnce })
+      const [took = NaN] = await timed(run, [{ runs, steps: 4, atOnce }])
       return { steps: (runs * 4) / (took / 1_000) }
     },
     async length(run) {
-      const short = await timed(run, { runs: 1, steps: 20, atOnce: 1 })
-      const long = await timed(run, { runs: 1, steps: 200, atOnce: 1 })
+      const single = { runs: 1, atOnce: 1 }
+      const [short = NaN, long = NaN] = await timed(run, [
+        { ...single, steps: 20 },
+        { ...single, steps: 200 },
+      ])
       return { 'steps/of-20': short / 20, 'steps/of-200': long / 200 }
     },
   },
 }
 
-/** Milliseconds from the first start to the last end, after a warm-up in the same session. */
-async function timed(run: Run, work: { runs: number; steps: number; atOnce: number }): Promise<number> {
+interface Work {
+  readonly runs: number
+  readonly steps: number
+  readonly atOnce: number
+}
+
+/** Milliseconds from the first start to the last end of each, one after the other, after a warm-up in the same session. */
+async function timed(run: Run, works: readonly Work[]): Promise<number[]> {
   const session = await run.open()
   try {
     if (!session.runSteps) throw new Error(`${run.peer.name} has no steps`)
     await session.runSteps({ runs: 200, steps: 4, atOnce: 50 })
-    const began = now()
-    await session.runSteps(work)
-    return now() - began
+    const took: number[] = []
+    for (const work of works) {
+      const began = now()
+      await session.runSteps(work)
+      took.push(now() - began)
+    }
+    return took
   } finally {
     await session.close()
   }
