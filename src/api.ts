@@ -102,7 +102,7 @@ export interface Legwork {
   redrive(filter?: JobFilter): Promise<number>
   /** All queues with how many jobs they have in each state. */
   queues(): Promise<QueueStatus[]>
-  /** Workers stop taking jobs from the queue, within the poll interval at the latest; running ones finish. */
+  /** No worker takes a job from the queue any more; running ones, and those a worker has claimed already, finish. */
   pause(queue: string, reason?: string): Promise<void>
   resume(queue: string): Promise<void>
   /** The processes that run jobs or did in the last day, newest first. */

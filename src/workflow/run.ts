@@ -101,11 +101,12 @@ export class Run implements DurableRun {
     if (unknown && !earlier) return { kind: 'parked', delay: 0, wakes: 0 } // another attempt finds them by running the handler
     await this.#steps.stop()
     return new Promise((resolve, reject) => {
-      const rest = new Rest(this.#parts.clock, (delay) => resolve({ kind: 'parked', delay, wakes: 2 ** 31 - 1 }))
       const finish = (how: () => void) => {
-        rest.close()
+        rest.close() // what still waits there belongs to the next attempt
         how()
       }
+      const park = (delay: number) => finish(() => resolve({ kind: 'parked', delay, wakes: 2 ** 31 - 1 }))
+      const rest: Rest = new Rest(this.#parts.clock, park)
       this.#undoAll(rest, steps, verdict).then(
         (result) => finish(() => resolve(result)),
         (error: unknown) => finish(() => reject(error)),

@@ -131,6 +131,38 @@ test('cancel of a parked job undoes what was done', async () => {
   expect((await engine.queues())[0]?.counts).toMatchObject({ waiting: 0, ready: 0, compensated: 1 })
 })
 
+test('a cancel that comes while the job parks undoes what was done', async () => {
+  const log: string[] = []
+  const order = job('order', {}, async ({ step, sleep }) => {
+    await step('a', () => undefined, { undo: () => void log.push('undo a') })
+    await step('b', () => database.query(`update legwork.job set cancel_at = legwork.now(), cancel_reason = 'late'`))
+    await sleep('30d')
+  })
+  const { engine, database, advance } = await testEngine({ jobs: [order] })
+  const ref = await engine.enqueue(order)
+  await advance('10s')
+  expect(await ref.status()).toMatchObject({ state: 'compensated', reason: 'late' })
+  expect(log).toEqual(['undo a'])
+})
+
+test('each try of an undo has its number, whoever makes it', async () => {
+  const attempts: number[] = []
+  const order = job('order', { retry: soon }, async ({ step }) => {
+    await step('a', () => undefined, {
+      undo: (_output, { attempt }) => {
+        attempts.push(attempt)
+        if (attempt < 3) throw new Error('closed')
+      },
+    })
+    throw new Abort('no')
+  })
+  const { engine, advance } = await testEngine({ jobs: [order] })
+  const ref = await engine.enqueue(order)
+  for (let minute = 0; minute < 5; minute++) await advance('1m')
+  expect((await ref.status()).state).toBe('compensated')
+  expect(attempts).toEqual([1, 2, 3])
+})
+
 test('an undo is tried again, and shows while it waits', async () => {
   const log: string[] = []
   let tries = 0

@@ -118,7 +118,8 @@ const promoteStatement = repeatable(
 
 /**
  * Back to scheduled, or to the tail of the ready order; $5 holds {outcome, delay, error} by id. A job whose cancel was
- * asked for does not come back: it is left out here, and the caller ends it as cancelled; until then its lease stays.
+ * asked for does not come back: it is left out here, and the caller ends it as cancelled; until then its lease stays. One
+ * with steps to undo comes back for that, at once.
  *
  * `begun` gives the transaction its id before the first seq is drawn, as the floors of the workers need it; the update
  * alone would draw first.
@@ -128,18 +129,24 @@ const returnStatement = repeatable(
   `with begun as materialized (select pg_current_xact_id()::text as id), back as (
     update legwork.job j
        set worker_id = null, seq = nextval('legwork.job_seq'),
-           state = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 <= 0 or j.wakes > ($5::jsonb -> j.id::text ->> 'wakes')::int then 3
+           state = case when j.cancel_at is not null or ($5::jsonb -> j.id::text ->> 'delay')::float8 <= 0 or j.wakes > ($5::jsonb -> j.id::text ->> 'wakes')::int then 3
              when $5::jsonb -> j.id::text ->> 'outcome' = 'parked' then 4 else 1 end,
            run_at = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0
              then legwork.now() + ($5::jsonb -> j.id::text ->> 'delay')::float8 * interval '1 millisecond'
              when $5::jsonb -> j.id::text ->> 'outcome' = 'parked' then null else j.run_at end,
            attempt = j.attempt - case $5::jsonb -> j.id::text ->> 'outcome' when 'retry' then 0 else 1 end
-     where (select id from begun) is not null and ${fenced} and j.cancel_at is null
+     where (select id from begun) is not null and ${fenced}
+       and (j.cancel_at is null or exists (select from legwork.step s where s.slot = $1::smallint and s.job_id = j.id and s.undoable))
      returning j.*, $5::jsonb -> j.id::text as how
   ), kept as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, delay_ms, error)
       select slot, id, claim, attempt + case how ->> 'outcome' when 'retry' then 0 else 1 end, $2::int, claimed_at,
              how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back where how ->> 'outcome' <> 'parked'
+  ), unwound as (
+    insert into legwork.step (slot, job_id, name, place, state, error)
+      select $1::smallint, id, '!undo', 0, 2, jsonb_build_object('kind', 'cancelled', 'reason', coalesce(cancel_reason, 'cancelled'))
+        from back where cancel_at is not null
+      on conflict do nothing
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
        and (select count(*) from back) = cardinality($3::bigint[])
