@@ -26,7 +26,8 @@ export class Waits {
   sleep(name: string, until: number | Date): Promise<void> {
     return this.#rest.during(async () => {
       const memo = (await this.#history.entries()).get(name)
-      if (this.#history.verdict) return this.#rest.forever()
+      const isOver = memo !== undefined && (memo.delay ?? 0) <= 0
+      if (this.#history.verdict) return isOver ? undefined : this.#rest.forever()
       const delay = memo?.delay ?? (typeof until === 'number' ? until : until.getTime() - this.#clock.now())
       if (!memo) await this.#history.save({ ...this.#history.begin(name), state: 'due', delay: Math.max(0, delay) })
       await this.#rest.wait(delay)

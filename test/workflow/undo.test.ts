@@ -255,7 +255,8 @@ test('an undo that a crash cuts off goes on elsewhere, and what is undone is not
   const log: string[] = []
   const stuck = gate()
   let deaths = 0
-  const order = job('order', { retry: soon }, async ({ step }) => {
+  const order = job('order', { retry: soon }, async ({ step, sleep }) => {
+    await sleep('2s') // the undos are found behind it, too
     for (const name of ['a', 'b', 'c'])
       await step(name, () => (log.push(name), name), {
         undo: async (output) => {
@@ -267,7 +268,7 @@ test('an undo that a crash cuts off goes on elsewhere, and what is undone is not
   })
   const one = await testEngine({ jobs: [order] })
   const { id } = await one.engine.enqueue(order)
-  await one.advance('1s')
+  await one.advance('5s')
   expect((await one.engine.ref(id).status()).state).toBe('compensating')
   deaths++
   const two = await crashAndReplace(one)
