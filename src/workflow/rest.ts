@@ -36,6 +36,9 @@ export class Rest {
     this.#enter()
     try {
       return await work()
+    } catch (error) {
+      if (this.#closed) return await never() // the attempt is over: a step that nobody awaits must not end the process
+      throw error
     } finally {
       this.#leave()
     }
