@@ -39,3 +39,12 @@ export async function warmUp(run: Run, count = 3_000): Promise<void> {
     await session.close()
   }
 }
+
+/** Calls `one` so many times, `atOnce` of them under way at any time. */
+export async function repeat(times: number, atOnce: number, one: () => Promise<unknown>): Promise<void> {
+  let left = times
+  const line = async (): Promise<void> => {
+    while (left-- > 0) await one()
+  }
+  await Promise.all(Array.from({ length: atOnce }, line))
+}

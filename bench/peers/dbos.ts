@@ -1,4 +1,6 @@
-import type { Peer, Session } from '../peer.ts'
+import { repeat } from '../load.ts'
+import type { Peer } from '../peer.ts'
+import { onlySteps } from './only-steps.ts'
 
 /** https://docs.dbos.dev/typescript/reference/configuration: the system database is all that is asked for. */
 export const peer: Peer = {
@@ -22,24 +24,12 @@ export const peer: Peer = {
       logLevel: 'error',
     })
     await DBOS.launch()
-    const session: Session = {
-      add: unfit,
-      addMany: unfit,
-      work: unfit,
-      async runSteps({ runs, steps, atOnce }) {
+    return onlySteps(
+      async ({ runs, steps, atOnce }) => {
         count = steps
-        let left = runs
-        const one = async (): Promise<void> => {
-          while (left-- > 0) await (await DBOS.startWorkflow(workflow)()).getResult()
-        }
-        await Promise.all(Array.from({ length: atOnce }, one))
+        await repeat(runs, atOnce, async () => (await DBOS.startWorkflow(workflow)()).getResult())
       },
-      close: () => DBOS.shutdown(),
-    }
-    return session
+      () => DBOS.shutdown(),
+    )
   },
-}
-
-function unfit(): Promise<never> {
-  return Promise.reject(new Error('dbos takes part in steps only'))
 }

@@ -1,3 +1,4 @@
+import { repeat } from '../load.ts'
 import { inputOf, type Job, type Peer, type Session } from '../peer.ts'
 
 /** The built package, through its public API. */
@@ -39,11 +40,7 @@ async function open(database: string, concurrency: number): Promise<Session> {
     async runSteps(work) {
       steps = work.steps
       await lw.work({ concurrency: 100, stopOnSignal: false })
-      let left = work.runs
-      const one = async (): Promise<void> => {
-        while (left-- > 0) await (await lw.enqueue(durable)).result()
-      }
-      await Promise.all(Array.from({ length: work.atOnce }, one))
+      await repeat(work.runs, work.atOnce, async () => (await lw.enqueue(durable)).result())
     },
     close: () => lw.close(),
     questions: {

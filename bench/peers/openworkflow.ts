@@ -1,4 +1,5 @@
-import type { Peer, Session } from '../peer.ts'
+import type { Peer } from '../peer.ts'
+import { onlySteps } from './only-steps.ts'
 
 /** https://openworkflow.dev/docs: a worker with concurrency; its own benchmark uses 100. */
 export const peer: Peer = {
@@ -20,11 +21,8 @@ export const peer: Peer = {
       for (let n = 0; n < count; n++) await step.run({ name: `step-${n}` }, async () => {})
       if (--ended === 0) all() // its results are asked for by polling: the last step counts instead, in its favour
     })
-    const session: Session = {
-      add: unfit,
-      addMany: unfit,
-      work: unfit,
-      async runSteps({ runs, steps, atOnce }) {
+    return onlySteps(
+      async ({ runs, steps, atOnce }) => {
         count = steps
         ended = runs
         const done = new Promise<void>((resolve) => (all = resolve))
@@ -38,12 +36,7 @@ export const peer: Peer = {
           await worker.stop()
         }
       },
-      close: () => backend.stop(),
-    }
-    return session
+      () => backend.stop(),
+    )
   },
-}
-
-function unfit(): Promise<never> {
-  return Promise.reject(new Error('openworkflow takes part in steps only'))
 }

@@ -17,7 +17,6 @@ import { rescue, returnStrays } from './queries/rescue.ts'
 import {
   forgetFailedSteps,
   loadSteps,
-  pruneSteps,
   saveSteps,
   type StepEntry,
   type StepJob,
@@ -26,9 +25,9 @@ import {
   writeStepWith,
 } from './queries/steps.ts'
 import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
-import { pruneSignals, sendSignal, takeSignal, waitingSignals } from './queries/signals.ts'
+import { sendSignal, takeSignal, waitingSignals } from './queries/signals.ts'
 import { nextDue, stage } from './queries/stage.ts'
-import { extendPartitions, foldCounters, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
+import { extendPartitions, foldCounters, forgetOrphans, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
 import {
   beatWorker,
   endWorker,
@@ -241,10 +240,7 @@ async function maintain(
 ): Promise<{ partitions: number; rows: number }> {
   await extendPartitions(connection)
   const gone = await prune(connection, slots, retention)
-  for (const slot of slots) {
-    await pruneSteps(connection, slot)
-    await pruneSignals(connection, slot)
-  }
+  for (const slot of slots) await forgetOrphans(connection, slot)
   await forgetWorkers(connection, workerMemory)
   if (!connection.traits.vacuums)
     await connection.script(

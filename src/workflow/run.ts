@@ -24,6 +24,9 @@ import { type CarryOut, Steps } from './steps.ts'
 import { undoable, type Undo, undoOf, type Verdict } from './undo.ts'
 import { Waits } from './waits.ts'
 
+/** More than ever come: an undo waits for no signal. */
+const everyWake = 2 ** 31 - 1
+
 const nameRule =
   'text of 1 to 500 characters that neither begins with ! nor ends with # and a number, or a pair of text and key'
 
@@ -105,7 +108,7 @@ export class Run implements DurableRun {
         rest.close() // what still waits there belongs to the next attempt
         how()
       }
-      const park = (delay: number) => finish(() => resolve({ kind: 'parked', delay, wakes: 2 ** 31 - 1 }))
+      const park = (delay: number) => finish(() => resolve({ kind: 'parked', delay, wakes: everyWake }))
       const rest: Rest = new Rest(this.#parts.clock, park)
       this.#undoAll(rest, steps, verdict).then(
         (result) => finish(() => resolve(result)),

@@ -1,15 +1,7 @@
 import { expect, test } from 'vitest'
 import { type EngineEvents, job } from '../../src/index.ts'
 import type { TestEngine } from '../../src/testing/index.ts'
-import { gate, testEngine } from '../support/engine.ts'
-
-/** Kills the process that runs now and lets another one find out. */
-async function crashAndReplace(current: TestEngine): Promise<TestEngine> {
-  await current.crash()
-  const next = await current.another()
-  await next.advance('15s')
-  return next
-}
+import { crashAndReplace, gate, testEngine } from '../support/engine.ts'
 
 test('jobs of a killed process run again elsewhere; the crash is counted apart from the attempts', async () => {
   const never = gate<string>()

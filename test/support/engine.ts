@@ -15,6 +15,14 @@ export async function testEngine(options: TestEngineOptions): Promise<TestWorld>
   return { ...engine, database }
 }
 
+/** Kills the process that runs now and lets another one find out. */
+export async function crashAndReplace(current: TestEngine): Promise<TestEngine> {
+  await current.crash()
+  const next = await current.another()
+  await next.advance('15s')
+  return next
+}
+
 /** How an engine is told of a database. */
 export function optionOf(database: TestDatabase): DatabaseOption {
   return database.kind === 'pglite' ? { pglite: database.pglite } : database.url

@@ -1,14 +1,6 @@
 import { expect, test } from 'vitest'
 import { job } from '../../src/index.ts'
-import type { TestEngine } from '../../src/testing/index.ts'
-import { gate, testEngine } from '../support/engine.ts'
-
-async function crashAndReplace(current: TestEngine): Promise<TestEngine> {
-  await current.crash()
-  const next = await current.another()
-  await next.advance('15s')
-  return next
-}
+import { crashAndReplace, gate, testEngine } from '../support/engine.ts'
 
 test('a killed process: its job goes on elsewhere after the last step that was written', async () => {
   const never = gate()

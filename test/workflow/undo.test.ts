@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import { Abort, job, type UndoFacts } from '../../src/index.ts'
-import type { TestEngine } from '../../src/testing/index.ts'
-import { gate, testEngine } from '../support/engine.ts'
+import { crashAndReplace, gate, testEngine } from '../support/engine.ts'
 import { failureOf } from '../support/failure.ts'
 
 const soon = { attempts: 3, backoff: 'fixed', first: '1m' } as const
@@ -243,13 +242,6 @@ test('a step beside the one that failed has ended before it is undone', async ()
   expect((await ref.status()).state).toBe('compensated')
   expect(log.slice(0, 2)).toEqual(['slow has stopped', 'undo slow'])
 })
-
-async function crashAndReplace(current: TestEngine): Promise<TestEngine> {
-  await current.crash()
-  const next = await current.another()
-  await next.advance('15s')
-  return next
-}
 
 test('an undo that a crash cuts off goes on elsewhere, and what is undone is not undone again', async () => {
   const log: string[] = []

@@ -9,7 +9,7 @@ import type { LaneName } from './settle.ts'
 const sendStatement = once(
   'lw_signal_send',
   `with target as materialized (
-    select id, state as was, worker_id from legwork.job where slot = $1::smallint and id = $2::bigint for update
+    select id, state as was from legwork.job where slot = $1::smallint and id = $2::bigint for update
   ), kept as (
     insert into legwork.signal (slot, job_id, topic, data) select $1::smallint, id, $3::text, $4::jsonb from target
   ), woken as (
@@ -45,16 +45,6 @@ const takeStatement = repeatable(
       on conflict (slot, job_id, name) do update set state = 2, due_at = null, output = excluded.output where s.state in (1, 4)
   )
   select id::text as id from mine`,
-)
-
-const pruneStatement = repeatable(
-  'lw_signals_prune',
-  `delete from legwork.signal s where s.slot = $1::smallint and s.job_id = any(array(
-     select o.id from (
-       select distinct job_id as id from legwork.signal where slot = $1::smallint and at < legwork.now() - interval '1 hour') o
-      where not exists (select from legwork.job j where j.slot = $1::smallint and j.id = o.id)
-        and not exists (select from legwork.finished f where f.slot = $1::smallint and f.id = o.id)
-      limit 10000))`,
 )
 
 /** Sends JSON text to an unfinished job and wakes it if it is parked; undefined when there is no such job. */
@@ -96,9 +86,4 @@ export async function takeSignal(
 ): Promise<boolean> {
   const { slot, id, claim } = job
   return (await on.query(takeStatement, [slot, id, claim, workerId, signal.id, entry.name, entry.place])).length > 0
-}
-
-/** Forgets the signals of jobs that are not even in history any more. */
-export async function pruneSignals(on: Queryable, slot: number): Promise<void> {
-  await on.query(pruneStatement, [slot])
 }

@@ -80,16 +80,6 @@ const forgetFailed = repeatable(
      and (job_id in (select j.id from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[]))) is not true`,
 )
 
-const pruneStatement = repeatable(
-  'lw_steps_prune',
-  `delete from legwork.step s where s.slot = $1::smallint and s.job_id = any(array(
-     select o.id from (
-       select distinct job_id as id from legwork.step where slot = $1::smallint and at < legwork.now() - interval '1 hour') o
-      where not exists (select from legwork.job j where j.slot = $1::smallint and j.id = o.id)
-        and not exists (select from legwork.finished f where f.slot = $1::smallint and f.id = o.id)
-      limit 10000))`,
-)
-
 /** Writes entries; returns the jobs that are still this worker's. The others' entries are dropped. No two of one step. */
 export async function saveSteps(
   on: Queryable,
@@ -134,23 +124,13 @@ export async function loadSteps(on: Queryable, slot: number, ids: readonly strin
 }
 
 /** Notes for good that a job's steps are being undone, and why. False when the job is not this worker's any more. */
-export async function unwind(
-  on: Queryable,
-  workerId: number,
-  job: { readonly id: string; readonly slot: number; readonly claim: number },
-  why: string,
-): Promise<boolean> {
+export async function unwind(on: Queryable, workerId: number, job: StepJob, why: string): Promise<boolean> {
   return (await on.query(unwindStatement, [job.slot, job.id, workerId, job.claim, why])).length > 0
 }
 
 /** Steps (and undos) that failed for good may be tried again. */
 export async function forgetFailedSteps(on: Queryable, slot: number, ids: readonly string[]): Promise<void> {
   await on.query(forgetFailed, [slot, ids])
-}
-
-/** Forgets the steps of jobs that are not even in history any more. */
-export async function pruneSteps(on: Queryable, slot: number): Promise<void> {
-  await on.query(pruneStatement, [slot])
 }
 
 /** In a transaction of the caller, whatever library it is of: one row, plain values. The lock keeps others from taking the job over. */

@@ -56,6 +56,19 @@ const countPartition = (table: string) => ({
   text: `insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from legwork.${table} group by 1, 2, 3`,
 })
 
+const forgetStatement = (table: 'step' | 'signal') =>
+  repeatable(
+    `lw_forget_${table}`,
+    `delete from legwork.${table} r where r.slot = $1::smallint and r.job_id = any(array(
+       select o.id from (
+         select distinct job_id as id from legwork.${table} where slot = $1::smallint and at < legwork.now() - interval '1 hour') o
+        where not exists (select from legwork.job j where j.slot = $1::smallint and j.id = o.id)
+          and not exists (select from legwork.finished f where f.slot = $1::smallint and f.id = o.id)
+        limit 10000))`,
+  )
+const forgetSteps = forgetStatement('step')
+const forgetSignals = forgetStatement('signal')
+
 const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
   repeatable(
     `lw_prune_${parent}`,
@@ -100,6 +113,12 @@ export async function sweepKeys(tx: Queryable, slot: number): Promise<LaneName[]
   const names = freed.map((row) => row.name)
   const keys = freed.map((row) => row.key)
   return promote(tx, slot, names, keys)
+}
+
+/** Forgets the steps and signals of jobs that are not even in history any more. */
+export async function forgetOrphans(on: Queryable, slot: number): Promise<void> {
+  await on.query(forgetSteps, [slot])
+  await on.query(forgetSignals, [slot])
 }
 
 /** Makes the partitions of the next days. */
