@@ -51,8 +51,10 @@ export interface Store {
   sendSignal(id: string, topic: string, data: string | null): Promise<readonly LaneName[] | undefined>
   /** The signals of a topic that no wait has taken yet, oldest first. */
   waitingSignals(job: StepJob, topic: string): Promise<Signal[]>
-  /** Notes a signal as the result of a wait; false when the job is not this worker's any more. */
-  takeSignal(workerId: number, job: StepJob, signal: Signal, entry: StepEntry): Promise<boolean>
+  /**
+   * Notes a signal as the result of a wait, if it is still there; undefined when the job is not this worker's any more.
+   */
+  takeSignal(workerId: number, job: StepJob, signal: Signal, entry: StepEntry): Promise<boolean | undefined>
   /** The steps of a job are being undone from now on, and why. */
   unwind(workerId: number, job: StepJob, why: string): Promise<boolean>
   stage(slot: number, limit: number): Promise<Staged>

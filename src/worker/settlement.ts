@@ -10,9 +10,11 @@ export interface Settlement {
   readonly outcome: Outcome
 }
 
+const returning: ReadonlySet<Outcome['kind']> = new Set<Return['outcome']>(['retry', 'snooze', 'released', 'parked'])
+
 /** Whether the job goes back to wait instead of ending. */
 export function isReturn(outcome: Outcome): outcome is Extract<Outcome, { kind: Return['outcome'] }> {
-  return ['retry', 'snooze', 'released', 'parked'].includes(outcome.kind)
+  return returning.has(outcome.kind)
 }
 
 /** The rows of outcomes: of those that end their jobs, and of those that return them. */

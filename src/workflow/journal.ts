@@ -52,9 +52,11 @@ export class Journal {
     return this.#counted(this.#store.waitingSignals(job, topic))
   }
 
-  /** Notes a signal as the result of a wait. */
-  async take(job: Job, signal: Signal, entry: StepEntry): Promise<void> {
-    if (!(await this.#counted(this.#store.takeSignal(this.#workerId(), job, signal, entry)))) throw lost(job)
+  /** Notes a signal as the result of a wait; false when another wait has taken it. */
+  async take(job: Job, signal: Signal, entry: StepEntry): Promise<boolean> {
+    const taken = await this.#counted(this.#store.takeSignal(this.#workerId(), job, signal, entry))
+    if (taken === undefined) throw lost(job)
+    return taken
   }
 
   /** The job is being undone from now on. */

@@ -64,7 +64,7 @@ export class Waits {
     const signals = await journal.waitingSignals(attempt.job, topic)
     const signal = await this.#firstMatch(topic, signals, match)
     if (!signal) return undefined
-    await journal.take(attempt.job, signal, entry)
+    if (!(await journal.take(attempt.job, signal, entry))) return this.#take(topic, entry, match) // a wait beside this one was first
     const taken: StepEntry = { ...entry, state: 'done', output: signal.data ?? 'null', delay: undefined }
     await this.#history.learn(taken)
     return taken

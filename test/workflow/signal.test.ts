@@ -61,6 +61,16 @@ test('hole: signals of one topic are taken one by one, in order', async () => {
   expect(await ref.result()).toEqual([1, 2, 3])
 })
 
+test('two waits side by side never take the same signal', async () => {
+  const both = job('both', {}, async ({ waitFor }) => Promise.all([waitFor('n'), waitFor('n')]))
+  const { engine, drain } = await testEngine({ jobs: [both], work: false })
+  const ref = await engine.enqueue(both)
+  for (const n of [1, 2]) await ref.signal('n', n)
+  await engine.work({ stopOnSignal: false })
+  await drain()
+  expect(new Set(await ref.result())).toEqual(new Set([1, 2]))
+})
+
 test('a wait takes what matches and leaves the rest', async () => {
   const picky = job('picky', {}, async ({ waitFor }) => [
     await waitFor('n', { match: (n) => (n as number) > 5 }),

@@ -30,7 +30,7 @@ const waitingStatement = repeatable(
     where slot = $1::smallint and job_id = $2::bigint and topic = $3::text and taken_by is null order by s.id limit 1000`,
 )
 
-/** Takes a signal and notes it as the result of the wait, or neither. */
+/** Takes a signal and notes it as the result of the wait, or neither; a second try of the same wait finds what the first has done. */
 const takeStatement = repeatable(
   'lw_signal_take',
   `with mine as materialized (
@@ -38,13 +38,13 @@ const takeStatement = repeatable(
      where j.slot = $1::smallint and j.id = $2::bigint and j.claim = $3::int and j.worker_id = $4::int for no key update
   ), taken as (
     update legwork.signal s set taken_by = $6::text
-     where s.slot = $1::smallint and s.job_id = (select id from mine) and s.id = $5::bigint and s.taken_by is null returning s.data
+     where s.slot = $1::smallint and s.job_id = (select id from mine) and s.id = $5::bigint and coalesce(s.taken_by, $6::text) = $6::text returning s.data
   ), kept as (
     insert into legwork.step as s (slot, job_id, name, place, state, output)
       select $1::smallint, $2::bigint, $6::text, $7::int, 2, coalesce(data, 'null') from taken
       on conflict (slot, job_id, name) do update set state = 2, due_at = null, output = excluded.output where s.state in (1, 4)
   )
-  select id::text as id from mine`,
+  select (select count(*) from taken) = 1 as taken from mine`,
 )
 
 /** Sends JSON text to an unfinished job and wakes it if it is parked; undefined when there is no such job. */
@@ -76,14 +76,15 @@ export function waitingSignals(on: Queryable, job: StepJob, topic: string): Prom
   return on.query<Signal & Record<string, unknown>>(waitingStatement, [job.slot, job.id, topic])
 }
 
-/** False when the job is not this worker's any more. */
+/** Whether it was still there; undefined when the job is not this worker's any more. */
 export async function takeSignal(
   on: Queryable,
   workerId: number,
   job: StepJob,
   signal: Signal,
   entry: StepEntry,
-): Promise<boolean> {
-  const { slot, id, claim } = job
-  return (await on.query(takeStatement, [slot, id, claim, workerId, signal.id, entry.name, entry.place])).length > 0
+): Promise<boolean | undefined> {
+  const params = [job.slot, job.id, job.claim, workerId, signal.id, entry.name, entry.place]
+  const [row] = await on.query<{ taken: boolean }>(takeStatement, params)
+  return row?.taken
 }
