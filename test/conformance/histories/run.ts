@@ -8,6 +8,8 @@ import { type Allowed, lookAt, Model } from './model.ts'
 
 const crashLimit = 3
 const lease = 10_000
+/** A rescue buries this many of the silent workers, those with the lowest ids; the next one goes on. */
+const mostBuried = 8
 const rules = { lease, limits: {}, defaultLimit: crashLimit } as const
 const queues = ['q', 'r'] as const
 const names = ['a', 'b'] as const
@@ -216,9 +218,10 @@ export class Run {
 
   async #rescue({ rescuer }: Do<'rescue'>): Promise<Allowed> {
     const own = this.#processes[rescuer]!
-    const dead = [...this.#processes, ...this.#silent].filter(
-      (process) => process !== own && this.#now - process.beatAt > lease,
-    )
+    const dead = [...this.#processes, ...this.#silent]
+      .filter((process) => process !== own && this.#now - process.beatAt > lease)
+      .toSorted((a, b) => a.worker.id - b.worker.id)
+      .slice(0, mostBuried)
     const ids = [...dead, ...this.#left].flatMap((process) => this.#jobsOf(process))
     const cancelled = await cancelsAsked(this.#bench, ids)
     for (const process of dead) {
