@@ -43,28 +43,28 @@ export class Journal {
     work: (tx: unknown) => Promise<string | null>,
     begin: Begin | undefined,
   ): Promise<string | null> {
-    const written = await this.#counted(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin))
+    const written = await this.track(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin))
     if (!written) throw lost(job)
     return written.output
   }
 
   waitingSignals(job: Job, topic: string): Promise<Signal[]> {
-    return this.#counted(this.#store.waitingSignals(job, topic))
+    return this.track(this.#store.waitingSignals(job, topic))
   }
 
   /** Notes a signal as the result of a wait; false when another wait has taken it. */
   async take(job: Job, signal: Signal, entry: StepEntry): Promise<boolean> {
-    const taken = await this.#counted(this.#store.takeSignal(this.#workerId(), job, signal, entry))
+    const taken = await this.track(this.#store.takeSignal(this.#workerId(), job, signal, entry))
     if (taken === undefined) throw lost(job)
     return taken
   }
 
   /** The job is being undone from now on. */
   async unwind(job: Job, why: string): Promise<void> {
-    if (!(await this.#counted(this.#store.unwind(this.#workerId(), job, why)))) throw lost(job)
+    if (!(await this.track(this.#store.unwind(this.#workerId(), job, why)))) throw lost(job)
   }
 
-  /** Resolves when no statement is under way. */
+  /** Resolves when no statement is under way, nor anything else that was given to `track`. */
   async drained(): Promise<void> {
     for (const { saves, loads } of this.#slots.values()) {
       await saves.drained()
@@ -73,7 +73,8 @@ export class Journal {
     await Promise.allSettled(this.#pending)
   }
 
-  async #counted<T>(work: Promise<T>): Promise<T> {
+  /** Has `drained` wait for this, too. */
+  async track<T>(work: Promise<T>): Promise<T> {
     this.#pending.add(work)
     try {
       return await work

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Cancel, Clock } from '../core/clock.ts'
 
 /** Waits up to this long, in milliseconds, are waited for in memory: parking would cost more. */
@@ -16,15 +17,20 @@ export class Rest {
   readonly #clock: Clock
   readonly #waits = new Set<Wait>()
   readonly #onRest: (delay: number) => void
+  readonly #track: (look: Promise<void>) => unknown
   #active = 0
   #moves = 0
   #stuck = false
   #closed = false
 
-  /** @param onRest called when nothing is under way, with the milliseconds until the first wait is over (Infinity for none) */
-  constructor(clock: Clock, onRest: (delay: number) => void) {
+  /**
+   * @param onRest called when nothing is under way, with the milliseconds until the first wait is over (Infinity for none)
+   * @param track told of each look whether something is under way, for whoever waits until all is decided
+   */
+  constructor(clock: Clock, onRest: (delay: number) => void, track: (look: Promise<void>) => unknown) {
     this.#clock = clock
     this.#onRest = onRest
+    this.#track = track
   }
 
   get closed(): boolean {
@@ -84,12 +90,14 @@ export class Rest {
 
   #leave(): void {
     this.#active--
-    const moves = this.#moves
-    if (this.#active === 0) setImmediate(() => setImmediate(() => this.#isStill(moves) && this.#tell()))
+    if (this.#active === 0) this.#track(this.#look(this.#moves))
   }
 
-  #isStill(moves: number): boolean {
-    return !this.#closed && this.#active === 0 && this.#moves === moves
+  /** What a handler does between two steps takes a turn of the event loop or two. */
+  async #look(moves: number): Promise<void> {
+    await nextTurn()
+    await nextTurn()
+    if (!this.#closed && this.#active === 0 && this.#moves === moves) this.#tell()
   }
 
   #tell(): void {

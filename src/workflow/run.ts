@@ -55,7 +55,7 @@ export class Run implements DurableRun {
   constructor(attempt: DurableAttempt, parts: RunParts) {
     this.#attempt = attempt
     this.#parts = parts
-    this.#rest = new Rest(parts.clock, (delay) => attempt.park(delay, this.#history.wakes))
+    this.#rest = this.#createRest((delay) => attempt.park(delay, this.#history.wakes))
     this.#history = new History(attempt, parts.journal, parts.events)
     this.#steps = new Steps(this.#history, parts.clock)
     const waits = new Waits(this.#history, this.#rest, parts.clock)
@@ -109,12 +109,17 @@ export class Run implements DurableRun {
         how()
       }
       const park = (delay: number) => finish(() => resolve({ kind: 'parked', delay, wakes: everyWake }))
-      const rest: Rest = new Rest(this.#parts.clock, park)
+      const rest: Rest = this.#createRest(park)
       this.#undoAll(rest, steps, verdict).then(
         (result) => finish(() => resolve(result)),
         (error: unknown) => finish(() => reject(error)),
       )
     })
+  }
+
+  #createRest(onRest: (delay: number) => void): Rest {
+    const { clock, journal } = this.#parts
+    return new Rest(clock, onRest, (look) => journal.track(look))
   }
 
   /** The last that was begun goes first. One that cannot be undone does not stop the others. */
