@@ -138,9 +138,9 @@ function claimer(raw: Raw): () => Promise<Batch> {
     const lanes = [{ ...(await lane), floor, max: batch }]
     const request = { slot: 0, workerId: 1, batch: number, limit: batch, lanes, names: ['bench.noop'] }
     const { column } = await send(raw, (on) => claim(on, request))
-    const all = column('id') as (string | null)[]
-    const inputs = column('input').filter((_, place) => all[place] !== null) as string[]
-    const ids = all.filter((id) => id !== null)
+    // the first row tells of the claim, the other of its jobs: one kind, in lists
+    const ids = (column('ids')[1] as string | undefined)?.slice(1, -1).split(',') ?? []
+    const inputs = (column('inputs')[1] as string | undefined)?.split('\n') ?? []
     // these jobs run once, so that their seq is that of their id
     for (const id of ids) floor = Math.max(floor, Math.floor(Number(id) / 256))
     return { number, ids, inputs }

@@ -1,5 +1,5 @@
 import type { Emitter } from '../core/events.ts'
-import type { ClaimedJob } from '../store/queries/claim.ts'
+import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { Store } from '../store/store.ts'
 import type { Lanes } from './lanes.ts'
 import type { Holdings } from './running.ts'

@@ -1,5 +1,5 @@
 import type { LegworkError } from '../core/errors.ts'
-import type { ClaimedJob } from '../store/queries/claim.ts'
+import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { JobName } from '../core/events.ts'
 import { Stop } from './stop.ts'
 

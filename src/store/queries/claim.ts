@@ -1,4 +1,5 @@
 import { type Queryable, once } from '../connection.ts'
+import { ClaimedJob, type Rare } from './claimed-job.ts'
 
 /** A part of a queue with one priority, and the place up to which the worker has seen it. */
 export interface Lane {
@@ -19,27 +20,6 @@ export interface ClaimRequest {
   readonly lanes: readonly Lane[]
   /** The job names this worker has handlers for; others stay where they are. */
   readonly names: readonly string[]
-}
-
-export interface ClaimedJob {
-  readonly id: string
-  readonly slot: number
-  readonly claim: number
-  readonly batch: number
-  readonly seq: number
-  readonly queueId: number
-  readonly priority: number
-  readonly name: string
-  readonly attempt: number
-  readonly crashes: number
-  readonly key: string | undefined
-  readonly tags: readonly string[]
-  readonly headers: Readonly<Record<string, string>>
-  readonly trace: string | undefined
-  readonly input: string | null
-  readonly options: Readonly<Record<string, unknown>>
-  /** Milliseconds since the epoch. */
-  readonly createdAt: number
 }
 
 export interface Claimed {
@@ -101,10 +81,11 @@ const claimStatement = once(
   ), claimed as (
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
      where j.slot = $1::smallint and j.id = any(array(select id from chosen))
-     returning j.id, j.queue_id, j.name, j.input::text as input, (date_part('epoch', j.created_at) * 1000)::bigint as created_ms,
-               nullif(j.seq, j.id >> 8) as seq, nullif(j.claim, 1) as claim, nullif(j.attempt, 1) as attempt, nullif(j.priority, 0) as priority,
-               case when j.key is not null or j.tags is not null or j.headers is not null or j.trace is not null or j.options is not null or j.crashes > 0
-                 then jsonb_build_object('key', j.key, 'tags', j.tags, 'headers', j.headers, 'trace', j.trace, 'options', j.options, 'crashes', j.crashes)
+     returning j.id, j.queue_id, j.name, j.priority, j.input::text as input, (date_part('epoch', j.created_at) * 1000)::bigint as created, j.key,
+               case when j.claim > 1 or j.attempt > 1 or j.seq <> j.id >> 8 or j.tags is not null or j.headers is not null or j.trace is not null
+                      or j.options is not null or j.crashes > 0
+                 then jsonb_build_object('seq', j.seq, 'claim', j.claim, 'attempt', j.attempt, 'crashes', j.crashes, 'tags', j.tags,
+                   'headers', j.headers, 'trace', j.trace, 'options', j.options)
                end as rare
   ), aside as (
     update legwork.job j set state = 2
@@ -117,36 +98,36 @@ const claimStatement = once(
   ), leased as (
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
-  select null::bigint as id, null::int as queue_id, null as name, null as input, null::bigint as created_ms,
-         null::bigint as seq, null::int as claim, null::smallint as attempt, null::smallint as priority,
+  select null::int as queue_id, null as name, null::smallint as priority, null as ids, null as inputs, null as created, null::jsonb as keys,
          jsonb_build_object('parked', (select count(*) from aside), 'paused', (select ids from paused),
            'xmin', pg_snapshot_xmin(x)::text, 'xid', pg_current_xact_id_if_assigned()::text, -- after parked, which has made the claim lock its rows
            'relaxed', set_config('synchronous_commit', 'off', true)) as rare
     from pg_current_snapshot() x
   union all
-  select * from claimed`,
+  select queue_id, name, priority, array_agg(id)::text, string_agg(coalesce(input, ''), chr(10)), array_agg(created)::text,
+         jsonb_object_agg(id, key) filter (where key is not null), jsonb_object_agg(id, rare) filter (where rare is not null)
+    from claimed group by queue_id, name, priority`,
 )
 
 /**
- * The first row tells of the claim as a whole, the others of a job each. What is as in most jobs is null, because a
- * value costs a string on its way here: the seq that the id was made of, the first claim, the first attempt, priority 0,
- * and in `rare` what most jobs lack.
+ * The first row tells of the claim as a whole, the others of the jobs of one kind each: lists, because a row costs both
+ * sides more than what most jobs carry. An input's JSON has no line feed, so one parts them; SQL null is empty.
  */
-interface ClaimRow extends Record<string, unknown> {
-  readonly id: string
+interface KindRow extends Record<string, unknown> {
   readonly queue_id: number
   readonly name: string
-  readonly input: string | null
-  readonly created_ms: string
-  readonly seq: string | null
-  readonly claim: number | null
-  readonly attempt: number | null
-  readonly priority: number | null
-  readonly rare: Rare | null
+  readonly priority: number
+  readonly ids: string
+  readonly inputs: string
+  readonly created: string
+  /** By id, of those that have one. */
+  readonly keys: Readonly<Record<string, string>> | null
+  /** By id, of those that are not as most are. */
+  readonly rare: Readonly<Record<string, Rare>> | null
 }
 
 interface Head extends Record<string, unknown> {
-  readonly id: null
+  readonly ids: null
   readonly rare: {
     readonly parked: number
     readonly paused: readonly number[] | null
@@ -155,23 +136,10 @@ interface Head extends Record<string, unknown> {
   }
 }
 
-interface Rare {
-  readonly key: string | null
-  readonly tags: string[] | null
-  readonly headers: Record<string, string> | null
-  readonly trace: string | null
-  readonly options: Record<string, unknown> | null
-  readonly crashes: number
-}
-
-const nothingRare: Rare = { key: null, tags: null, headers: null, trace: null, options: null, crashes: 0 }
-const noTags: readonly string[] = Object.freeze([])
-const noFacts: Readonly<Record<string, never>> = Object.freeze({})
-
 /** Takes up to `limit` ready jobs for a worker, in the order of the lanes. */
 export async function claim(on: Queryable, request: ClaimRequest): Promise<Claimed> {
   const { slot, workerId, batch, limit, lanes, names } = request
-  const rows = await on.query<Head | ClaimRow>(claimStatement, [
+  const rows = await on.query<Head | KindRow>(claimStatement, [
     slot,
     workerId,
     lanes.map((lane) => lane.queueId),
@@ -185,8 +153,8 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
   const jobs: ClaimedJob[] = []
   let head: Head['rare'] | undefined
   for (const row of rows) {
-    if (row.id === null) head = row.rare
-    else jobs.push(jobOf(row, slot, batch))
+    if (row.ids === null) head = row.rare
+    else addJobs(jobs, row, slot, batch)
   }
   return {
     jobs: jobs.toSorted(lanes.length > 1 ? byLane(lanes) : (a, b) => a.seq - b.seq),
@@ -194,6 +162,26 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
     paused: head?.paused ?? [],
     xmin: Number(head?.xmin),
     xid: head?.xid ? Number(head.xid) : undefined,
+  }
+}
+
+function addJobs(jobs: ClaimedJob[], row: KindRow, slot: number, batch: number): void {
+  const { queue_id: queueId, name, priority, created, keys, rare } = row
+  const ids = row.ids.slice(1, -1).split(',')
+  const inputs = row.inputs.split('\n')
+  const kind = { slot, batch, queueId, name, priority, createdAt: timesOf(created) }
+  for (const [place, id] of ids.entries()) {
+    const input = inputs[place] === '' ? null : (inputs[place] ?? null)
+    jobs.push(new ClaimedJob(kind, place, id, input, keys?.[id], rare?.[id]))
+  }
+}
+
+/** Taken apart when a handler asks for the first time: few do. */
+function timesOf(text: string): (place: number) => number {
+  let times: string[] | undefined
+  return (place) => {
+    times ??= text.slice(1, -1).split(',')
+    return Number(times[place])
   }
 }
 
@@ -205,33 +193,4 @@ function byLane(lanes: readonly Lane[]): (a: ClaimedJob, b: ClaimedJob) => numbe
 
 function laneOf({ queueId, priority }: Pick<Lane, 'queueId' | 'priority'>): string {
   return `${queueId}:${priority}`
-}
-
-function jobOf(row: ClaimRow, slot: number, batch: number): ClaimedJob {
-  const rare = row.rare ?? nothingRare
-  return {
-    id: row.id,
-    slot,
-    batch,
-    claim: row.claim ?? 1,
-    seq: row.seq === null ? seqOf(row.id) : Number(row.seq),
-    queueId: row.queue_id,
-    priority: row.priority ?? 0,
-    name: row.name,
-    attempt: row.attempt ?? 1,
-    crashes: rare.crashes,
-    key: rare.key ?? undefined,
-    tags: rare.tags ?? noTags,
-    headers: rare.headers ?? noFacts,
-    trace: rare.trace ?? undefined,
-    input: row.input,
-    options: rare.options ?? noFacts,
-    createdAt: Number(row.created_ms),
-  }
-}
-
-/** An id is `seq << 8 | slot`, drawn together; a double holds ids up to 2^53 exactly. */
-function seqOf(id: string): number {
-  const number = Number(id)
-  return Number.isSafeInteger(number) ? Math.floor(number / 256) : Number(BigInt(id) >> 8n)
 }

@@ -47,16 +47,19 @@ const lockKeys = repeatable(
 
 /*
  * The fence, as a hashed look-up: a join with the list could be turned round into a scan of the table. The worker is
- * part of it, because a crash of the server may undo a claim and another worker then gets the same claim number.
+ * part of it, because a crash of the server may undo a claim and another worker then gets the same claim number. When
+ * all jobs have the same claim number, nearly always the first, $7 is that and nothing needs to be looked up.
  */
 const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_id = $2::int
-       and ((j.id, j.claim) in (select u.id, u.claim from unnest($3::bigint[], $4::int[]) as u(id, claim))) is true`
+       and case when $7::int is not null then j.claim = $7::int
+             else ((j.id, j.claim) in (select u.id, u.claim from unnest($3::bigint[], $4::int[]) as u(id, claim))) is true end`
 
 /*
  * One row: `ids` are those that were written, null when all were, as nearly always. $5 holds, by id, what is not the
  * common case of a completed job without output: {state, output, error, reason}; null when all jobs are common.
  *
  * What the steps below read of `done` stands in front: a row is taken apart only up to the last column that is asked for.
+ * A step that has nothing to do, as $5 or $8 (some have a key) tell, does not read it at all.
  */
 const finishStatement = repeatable(
   'lw_settle_finish',
@@ -75,10 +78,10 @@ const finishStatement = repeatable(
   ), failed as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, error)
       select slot, id, claim, attempt, worker_id, claimed_at, case final when 12 then 'cancelled' else 'dead' end, how -> 'error'
-        from done where final <> 10
+        from done where $5::jsonb is not null and final <> 10
   ), released as (
     delete from legwork.key_holder k
-     where k.slot = $1::smallint and k.key = any(array(select key from done where key is not null))
+     where k.slot = $1::smallint and k.key = any(array(select key from done where $8::boolean and key is not null))
        and (k.job_id in (select id from done where key is not null)) is true
      returning k.name, k.key
   ), emptied as (
@@ -180,9 +183,11 @@ export async function finish(tx: Queryable, scope: SettleScope, endings: readonl
       scope.slot,
       scope.workerId,
       arrayText(endings, (ending) => ending.id),
-      arrayText(endings, (ending) => ending.claim),
+      commonClaim(endings) === null ? arrayText(endings, (ending) => ending.claim) : null,
       endings.some(isRemarkable) ? byId(endings.filter(isRemarkable), remarksOf) : null,
       scope.emptyBatches,
+      commonClaim(endings),
+      keyed,
     ],
   )
   const woken = row?.names && row.keys ? await promote(tx, scope.slot, row.names, row.keys) : []
@@ -198,6 +203,7 @@ export async function giveBack(tx: Queryable, scope: SettleScope, returns: reado
     returns.map((item) => item.claim),
     byId(returns, returnJson),
     scope.emptyBatches,
+    commonClaim(returns),
   ])
   const ready = rows.filter((row) => row.state === stateCode.ready)
   return {
@@ -215,6 +221,12 @@ export async function promote(
 ): Promise<LaneName[]> {
   const rows = await tx.query<{ queue_id: number; priority: number }>(promoteStatement, [slot, names, keys])
   return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+}
+
+/** The claim number that all have, if they have one in common. */
+function commonClaim(items: readonly { readonly claim: number }[]): number | null {
+  const first = items[0]?.claim ?? null
+  return items.every((item) => item.claim === first) ? first : null
 }
 
 /** An array of numbers as PostgreSQL reads it. The driver would quote and escape every one. */

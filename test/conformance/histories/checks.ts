@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import type { Claimed, ClaimedJob } from '../../../src/store/queries/claim.ts'
+import type { Claimed } from '../../../src/store/queries/claim.ts'
+import type { ClaimedJob } from '../../../src/store/queries/claimed-job.ts'
 import type { Ending, Return } from '../../../src/store/queries/settle.ts'
 import { endingOf, type StoreBench } from '../support.ts'
 import type { End } from './command.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { isFinal } from '../../../src/core/states.ts'
-import type { ClaimedJob } from '../../../src/store/queries/claim.ts'
+import type { ClaimedJob } from '../../../src/store/queries/claimed-job.ts'
 import { newJob, type StoreBench, StoreWorker } from '../support.ts'
 import { blame, suspectOf, cancelsAsked, checkClaim, checkCounters, checkLeases, toEnding, toReturn } from './checks.ts'
 import type { Command, End } from './command.ts'

@@ -103,6 +103,28 @@ test('an outcome of a job that is not running changes nothing', async () => {
   expect(await stateOf(id!)).toBe('ready')
 })
 
+test('jobs of different claim numbers in one statement are fenced each by its own', async () => {
+  const { store, enqueue, worker, states } = await storeBench()
+  const [first] = await enqueue({})
+  const claimer = await worker()
+  await claimer.giveBack(await claimer.claim(), 'released')
+  const [second, third] = await enqueue({}, {})
+  const jobs = await claimer.claim()
+  expect(jobs.map(({ id, claim }) => [id, claim])).toEqual(
+    expect.arrayContaining([
+      [first, 2],
+      [second, 1],
+      [third, 1],
+    ]),
+  )
+  const endings = jobs.map((job) => ({ ...endingOf(job, 'completed'), claim: job.id === second ? 2 : job.claim }))
+  const settled = await store.settle(claimer.scope([]), endings, [])
+  expect(settled.ids).toEqual(new Set([first, third]))
+  const late = await store.settle(claimer.scope([]), [{ ...endings.find(({ id }) => id === second)! }], [])
+  expect(late.ids).toEqual(new Set())
+  expect(await states()).toMatchObject({ [first!]: 'completed', [second!]: 'running', [third!]: 'completed' })
+})
+
 test('endings and returns go together, and the lease goes with the last of its jobs', async () => {
   const { store, enqueue, worker, states } = await storeBench()
   const [done, again] = await enqueue({}, {})
