@@ -38,6 +38,7 @@ create sequence legwork.job_seq;
 -- Only unfinished jobs. A running job is a ready row (state 3) with a worker on it.
 -- id: low 8 bits are the slot, the rest comes from the sequence. seq: place in the ready order; equal to the sequence
 -- part of the id at first, drawn afresh whenever the job becomes ready again, so that ready rows appear only at the tail.
+-- state 6: blocked by other jobs it comes after. awaited: somebody must be told when it ends (see 0004_batches.sql).
 -- wakes: how often something has come that a durable job may wait for; one that parks without knowing of it runs again.
 -- line: place among the jobs of its key; stays when seq changes, so that a retry keeps its place.
 create table legwork.job (
@@ -53,10 +54,11 @@ create table legwork.job (
   worker_id     int,
   slot          smallint not null default 0,
   priority      smallint not null default 0,
-  state         smallint not null check (state between 1 and 5),
+  state         smallint not null check (state between 1 and 6),
   attempt       smallint not null default 0,
   crashes       smallint not null default 0,
   wakes         int not null default 0,
+  awaited       boolean not null default false,
   name          text collate "C" not null,
   key           text collate "C",
   unique_key    text collate "C",
@@ -263,7 +265,7 @@ select legwork.add_partition(parent, now() + d * interval '7 days', 7)
 -- What people and tools read: every job, live or finished, with its state in words.
 create view legwork.jobs as
   select j.id, j.slot, j.name, q.name as queue, j.priority,
-         case j.state when 1 then 'scheduled' when 2 then 'blocked' when 4 then 'waiting' when 5 then 'compensating'
+         case j.state when 1 then 'scheduled' when 2 then 'blocked' when 6 then 'blocked' when 4 then 'waiting' when 5 then 'compensating'
               else case when j.worker_id is null then 'ready' else 'running' end end as state,
          j.attempt, j.crashes, j.claim, j.key, j.unique_key, j.tags, j.headers, j.trace, j.input, j.progress,
          null::jsonb as output, null::jsonb as error, j.cancel_reason as reason, j.worker_id,

@@ -1,9 +1,11 @@
 import type { Clock } from './core/clock.ts'
+import type { JobCall } from './core/call.ts'
 import type { AnyJob, Contract } from './core/definition.ts'
 import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
+import type { BatchRef } from './live/batch.ts'
 import type { JobRef } from './live/ref.ts'
 import type { DatabaseOption } from './store/open.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
@@ -24,6 +26,13 @@ export interface EnqueueOptions extends Overrides {
   readonly key?: string
   /** While an unfinished job of this name has the same unique text, no second one is made; `enqueue` returns the first. */
   readonly unique?: string
+  /** Run when all of these have ended: refs or ids. One that has ended already is not waited for. */
+  readonly after?: readonly (JobRef | string)[]
+  /**
+   * When one of those did not complete: `'fail'` makes this job dead with the reason `dependency`, `'skip'` cancels it,
+   * `'run'` runs it all the same. Decided when all have ended. Default `'fail'`.
+   */
+  readonly afterFailure?: 'fail' | 'skip' | 'run'
   readonly queue?: string
   /** Added to the definition's own. */
   readonly tags?: readonly string[]
@@ -31,6 +40,16 @@ export interface EnqueueOptions extends Overrides {
   readonly headers?: Readonly<Record<string, string>>
   /** W3C trace context: the `traceparent` of the operation that enqueues. */
   readonly traceparent?: string
+}
+
+/** Jobs that follow a batch. */
+export interface BatchOptions {
+  /** Added when all of its jobs have ended, however. */
+  readonly onFinished?: JobCall
+  /** Added when all of its jobs have completed. */
+  readonly onSucceeded?: JobCall
+  /** Added as soon as the first of its jobs has ended otherwise. */
+  readonly onFailed?: JobCall
 }
 
 export interface LegworkOptions {
@@ -86,6 +105,14 @@ export interface Legwork {
     inputs: readonly NoInfer<In>[],
     options?: EnqueueOptions | ((input: NoInfer<In>, index: number) => Omit<EnqueueOptions, 'tx'>),
   ): Promise<JobRef<Result>[]>
+  /**
+   * Adds many jobs, of one definition or of several, all or none, and jobs that follow when they have ended. A job that
+   * follows learns the id in its header `legwork-batch`; `lw.batch(id).results()` has what became of them.
+   * @example await lw.addBatch(photos.map((photo) => thumbnails.with({ photo })), { onSucceeded: album.with({ id }) })
+   */
+  addBatch(jobs: readonly JobCall[], options?: BatchOptions): Promise<BatchRef>
+  /** A batch by its id. Asks nothing of the database yet. */
+  batch(id: string): BatchRef
   /**
    * Runs `work` in a transaction of the engine's own database and commits when it resolves: for an application that keeps
    * its tables there too. Pass `tx` to `enqueue` to add jobs that exist if it commits.

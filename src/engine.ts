@@ -1,13 +1,18 @@
+import { addBatch } from './batch.ts'
+import type { JobCall } from './core/call.ts'
 import type { AnyJob } from './core/definition.ts'
-import type { CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
+import type { BatchOptions, CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
 import { prepare } from './enqueue.ts'
+import { createFamily } from './family.ts'
 import { Hub } from './live/hub.ts'
-import { cancelJob, createRef, type JobRef, type RefParts } from './live/ref.ts'
+import { type BatchRef, createBatchRef } from './live/batch.ts'
+import { cancelChildren, cancelJob } from './live/cancel.ts'
+import { createRef, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
 import { announce, definitionMap, retentionOf, workerOptions } from './settings.ts'
@@ -128,14 +133,21 @@ class Engine {
     })
   }
 
+  async addBatch(jobs: readonly JobCall[], options: BatchOptions = {}): Promise<BatchRef> {
+    this.#open()
+    return this.#finishing(async () => createBatchRef(this.#refs, await addBatch(this.#producer, jobs, options)))
+  }
+
+  batch(id: string): BatchRef {
+    return createBatchRef(this.#refs, checkedId(id, 'the id of a batch, digits as text'))
+  }
+
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.#open().store.transaction(work)
   }
 
   ref<Result>(id: string, job?: AnyJob): JobRef<Result> {
-    if (!/^\d{1,19}$/.test(id) || BigInt(id) >= 2n ** 63n)
-      throw optionError('id', 'the id of a job, digits as text', id)
-    return createRef(this.#refs, job, id, true)
+    return createRef(this.#refs, job, checkedId(id, 'the id of a job, digits as text'), true)
   }
 
   async list(options: ListOptions = {}): Promise<JobPage> {
@@ -187,16 +199,18 @@ class Engine {
     const given = options.stopOnSignal ?? '25s'
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
     const events = this.#events
+    const family = createFamily({ store, clock, hub: this.#hub })
     const worker = new Worker({
       store,
       clock,
       events,
       definitions,
-      durable: (workerId) => createWorkflow({ store, clock, events, workerId }),
+      durable: (workerId) => createWorkflow({ store, clock, events, workerId, family }),
       options: workerOptions(options, this.#parts.retention, this.#parts.use),
       onWritten: (written) => {
         this.#hub.tell({ ended: written.ended, changed: [...written.fed, ...written.returned], woken: written.woken })
       },
+      onDeadParent: (id) => cancelChildren(this.#refs, id, `its parent, job ${id}, has ended`),
     })
     this.#worker = worker
     this.#hub.subscribe(
@@ -319,6 +333,11 @@ class Engine {
     }
     return count
   }
+}
+
+function checkedId(id: string, rule: string): string {
+  if (!/^\d{1,19}$/.test(id) || BigInt(id) >= 2n ** 63n) throw optionError('id', rule, id)
+  return id
 }
 
 /** Waits only if something is not there yet: a thousand rows without a schema need no thousand promises. */

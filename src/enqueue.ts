@@ -6,6 +6,7 @@ import { optionError } from './core/errors.ts'
 import { encodeOverrides } from './core/overrides.ts'
 import { priorityNumber } from './core/priority.ts'
 import type { Hint } from './live/hub.ts'
+import type { After } from './store/queries/after.ts'
 import type { NewJob } from './store/queries/enqueue.ts'
 
 /** Validates the input and every option, and gives the row to store. Nothing is stored when this throws. */
@@ -46,7 +47,22 @@ function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire
     headers: headerJson(options.headers),
     trace: trace(options.traceparent),
     options: encodeOverrides(options),
+    after: after(options.after, options.afterFailure),
   }
+}
+
+function after(refs: EnqueueOptions['after'], policy: EnqueueOptions['afterFailure'] = 'fail'): After | undefined {
+  if (!['fail', 'skip', 'run'].includes(policy)) throw optionError('afterFailure', "'fail', 'skip' or 'run'", policy)
+  if (refs === undefined) return undefined
+  if (!Array.isArray(refs)) throw optionError('after', 'a list of refs or ids', refs)
+  if (refs.length === 0) return undefined
+  return { ids: [...new Set(refs.map(idOf))], policy }
+}
+
+function idOf(ref: unknown): string {
+  const id: unknown = typeof ref === 'object' && ref !== null && 'id' in ref ? ref.id : ref
+  if (typeof id !== 'string' || !/^\d{1,19}$/.test(id)) throw optionError('after', 'a list of refs or ids', ref)
+  return id
 }
 
 const longestText = 500

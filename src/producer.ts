@@ -4,6 +4,7 @@ import { isUnreachable } from './core/errors.ts'
 import type { Emitter } from './core/events.ts'
 import { newsOf } from './enqueue.ts'
 import type { Hub } from './live/hub.ts'
+import type { Follow } from './store/queries/batches.ts'
 import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
 import type { Store } from './store/store.ts'
 import { transactionOf } from './store/transaction/transaction.ts'
@@ -52,6 +53,13 @@ export class Producer {
     this.#parts.hub.tell(newsOf(rows, this.#parts.clock.now()))
     this.#announce(rows, added)
     return added
+  }
+
+  /** All or none, with the jobs that follow; returns the id of the batch. */
+  async addBatch(rows: readonly NewJob[], follow: Follow): Promise<string> {
+    const id = await this.#parts.store.startBatch(rows, follow)
+    this.#parts.hub.tell(newsOf(rows, this.#parts.clock.now()))
+    return id
   }
 
   /** In the caller's transaction: when it commits we cannot know, so workers are told a few times soon; the poll finds the rest. */

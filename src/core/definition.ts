@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { JobCall } from './call.ts'
 import type { Schema, Wire } from './codec.ts'
 import type { JobContext } from './context.ts'
 import { type Duration, milliseconds } from './duration.ts'
@@ -84,6 +85,8 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   handle<R extends Return>(
     handler: Handler<Parsed, R>,
   ): JobDefinition<In, Parsed, R, unknown extends Return ? Wire<R> : Result>
+  /** This job with an input, for whoever carries it out later: an undo, a batch. The input is checked there. */
+  with(...input: undefined extends In ? [input?: In] : [input: In]): JobCall
   /** Only for the compiler: carries the type of `ref.result()`. */
   readonly '~result'?: Result
 }
@@ -135,10 +138,15 @@ export function job<
 }
 
 function build<In, Parsed, Return, Result>(
-  data: Omit<JobDefinition<In, Parsed, Return, Result>, 'handle' | '~result'>,
+  data: Omit<JobDefinition<In, Parsed, Return, Result>, 'handle' | 'with' | '~result'>,
 ): JobDefinition<In, Parsed, Return, Result> {
   const handle = (handler: Handler<Parsed>): AnyJob => build({ ...data, handler })
-  return Object.freeze({ ...data, handle })
+  const definition: JobDefinition<In, Parsed, Return, Result> = Object.freeze({
+    ...data,
+    handle,
+    with: (input?: unknown): JobCall => Object.freeze({ job: definition, input }),
+  })
+  return definition
 }
 
 function checkTexts(

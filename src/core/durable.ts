@@ -1,3 +1,4 @@
+import type { RunAll, RunChild } from './call.ts'
 import type { Schema, Wire } from './codec.ts'
 import type { Duration } from './duration.ts'
 import type { SerializedError } from './errors.ts'
@@ -92,6 +93,8 @@ export interface DurableContext<Signals = Record<string, unknown>> {
     topic: T,
     options?: WaitOptions<Signals[T]>,
   ) => Promise<Signals[T] | undefined>
+  readonly run: RunChild
+  readonly runAll: RunAll
   /** What has been done so far stays: later failures undo only what comes after. */
   readonly commit: () => Promise<void>
   /** The time, the same whenever the handler is run again. */

@@ -73,7 +73,7 @@ export type Outcome =
   | { readonly kind: 'compensation_failed'; readonly reason: string; readonly error: SerializedError }
 
 /** Why a job became a dead letter. */
-export type DeadReason = 'attempts' | 'aborted' | 'step_failed' | 'invalid_input' | 'poisoned'
+export type DeadReason = 'attempts' | 'aborted' | 'step_failed' | 'invalid_input' | 'poisoned' | 'dependency'
 
 /** What a handler asked for by throwing, independent of the retry policy. */
 export type Control =

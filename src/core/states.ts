@@ -30,6 +30,9 @@ export const stateCode = {
   compensation_failed: 14,
 } as const satisfies Record<State, number>
 
+/** Blocked too, but by the jobs it comes after instead of by its key. */
+export const comesAfterCode = 6
+
 export type FinalState = 'completed' | 'dead' | 'cancelled' | 'compensated' | 'compensation_failed'
 
 export function isFinal(state: State): state is FinalState {
@@ -39,6 +42,7 @@ export function isFinal(state: State): state is FinalState {
 /** The state a row shows: its code, and whether a worker holds it. */
 export function stateOf(code: number, held: boolean): State {
   if (code === stateCode.ready) return held ? 'running' : 'ready'
+  if (code === comesAfterCode) return 'blocked'
   const found = states.find((state) => stateCode[state] === code)
   if (!found) throw new RangeError(`unknown state code ${code}`)
   return found
@@ -86,5 +90,8 @@ export function allows(event: Transition, from: State, to: State): boolean {
 
 /** The database codes a statement may start from, as SQL text: `3` or `1, 2`. */
 export function fromCodes(event: Transition): string {
-  return [...new Set(transitions[event].from.map((state) => stateCode[state]))].join(', ')
+  const codes = transitions[event].from.flatMap((state) =>
+    state === 'blocked' ? [stateCode.blocked, comesAfterCode] : [stateCode[state]],
+  )
+  return [...new Set(codes)].join(', ')
 }

@@ -4,6 +4,7 @@ import type { AnyJob } from '../core/definition.ts'
 import { type Duration, milliseconds } from '../core/duration.ts'
 import { LegworkError, optionError, reviveError } from '../core/errors.ts'
 import { isFinal } from '../core/states.ts'
+import { cancelJob } from './cancel.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
@@ -122,15 +123,6 @@ class Ref<Result> implements JobRef<Result> {
     if (ids.length === 0) throw cannotRetry(await status(this.#parts, this.id))
     this.#parts.hub.tell({ woken, changed: [this.id] })
   }
-}
-
-/** Cancels one job and tells whoever needs to know. */
-export async function cancelJob({ store, hub }: RefParts, id: string, reason: string): Promise<boolean> {
-  const { outcome, woken } = await store.cancel(id, reason)
-  if (outcome === 'none' && !(await store.find(id))) throw notFound(id)
-  if (outcome === 'asked') hub.tell({ cancel: [id], changed: [id], woken })
-  if (outcome === 'cancelled') hub.tell({ ended: [id], woken })
-  return outcome !== 'none'
 }
 
 async function status(parts: RefParts, id: string): Promise<JobRecord> {

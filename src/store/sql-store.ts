@@ -3,6 +3,16 @@ import { groupBy } from '../core/group.ts'
 import { isDisconnect } from './failure.ts'
 import { type Connection, freePlans, type Queryable } from './connection.ts'
 import { migrate } from './migrate.ts'
+import { comeAfter } from './queries/after.ts'
+import {
+  batchStatus,
+  deadParents,
+  forgetEndedBatches,
+  members,
+  openBatches,
+  startBatch,
+  startChildren,
+} from './queries/batches.ts'
 import { cancel } from './queries/cancel.ts'
 import { claim } from './queries/claim.ts'
 import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
@@ -77,6 +87,14 @@ export function createStore(connection: Connection): Store {
     returnStrays: (workerId, batches) => returnStrays(connection, workerId, batches),
     rescue: (request) => connection.transaction((tx) => rescue(tx, request)),
     workers: (limit) => listWorkers(connection, limit),
+
+    startChildren: (workerId, parent, plan) =>
+      connection.transaction((tx) => startChildren(tx, workerId, parent, plan)),
+    startBatch: (rows, follow) => connection.transaction((tx) => startBatch(tx, rows, follow)),
+    batch: (id) => batchStatus(connection, slotOf(id), id),
+    members: (id, after, limit) => members(connection, id, after, limit),
+    openBatches: (parent) => openBatches(connection, slotOf(parent), parent),
+    deadParents: (slot) => deadParents(connection, slot),
 
     find: (id) => find(connection, slotOf(id), id),
     whyWaiting: (job) => whyWaiting(connection, slotOf(job.id), job),
@@ -165,12 +183,29 @@ async function stepTransaction(
 const largestEnqueue = 10_000
 
 function enqueueHere(connection: Connection, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  if (jobs.length <= largestEnqueue) return enqueue(connection, jobs)
-  return connection.transaction((tx) => inChunks(jobs, (chunk) => enqueue(tx, chunk)))
+  const comesAfter = jobs.some((job) => job.after !== undefined)
+  if (jobs.length <= largestEnqueue && !comesAfter) return enqueue(connection, jobs)
+  return connection.transaction(async (tx) => {
+    const added = await inChunks(jobs, (chunk) => enqueue(tx, chunk))
+    if (comesAfter) await putAfter(openTransaction(tx), jobs, added)
+    return added
+  })
 }
 
-function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  return inChunks(jobs, async (chunk) => enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])))
+async function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  const added = await inChunks(jobs, async (chunk) =>
+    enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])),
+  )
+  if (jobs.some((job) => job.after !== undefined)) await putAfter(tx, jobs, added)
+  return added
+}
+
+async function putAfter(tx: Transaction, jobs: readonly NewJob[], added: readonly Enqueued[]): Promise<void> {
+  const dependent = added.flatMap(({ id, created }, place) => {
+    const after = jobs[place]?.after
+    return created && after ? [{ id, after }] : []
+  })
+  if (dependent.length > 0) await comeAfter(tx, dependent)
 }
 
 async function inChunks(
@@ -199,7 +234,22 @@ async function settle(
 }
 
 async function finishSafely(connection: Connection, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
-  if (!endings.some((ending) => ending.keyed)) return finish(connection, scope, endings)
+  if (!endings.some((ending) => ending.keyed)) {
+    const first = await finish(connection, scope, endings, true)
+    if (first.ids.size === endings.length) return first
+    // Lost, or waited for since it was claimed: that is told in the same commit.
+    const rest = endings.filter(({ id }) => !first.ids.has(id))
+    const second = await finishTogether(connection, scope, rest)
+    return { ids: new Set([...first.ids, ...second.ids]), woken: [...first.woken, ...second.woken] }
+  }
+  return finishTogether(connection, scope, endings)
+}
+
+async function finishTogether(
+  connection: Connection,
+  scope: SettleScope,
+  endings: readonly Ending[],
+): Promise<Settled> {
   for (let tries = 0; ; tries++) {
     try {
       return await connection.transaction((tx) => finish(tx, scope, endings))
@@ -240,7 +290,10 @@ async function maintain(
 ): Promise<{ partitions: number; rows: number }> {
   await extendPartitions(connection)
   const gone = await prune(connection, slots, retention)
-  for (const slot of slots) await forgetOrphans(connection, slot)
+  for (const slot of slots) {
+    await forgetOrphans(connection, slot)
+    await forgetEndedBatches(connection, slot, retention.done)
+  }
   await forgetWorkers(connection, workerMemory)
   if (!connection.traits.vacuums)
     await connection.script(

@@ -1,4 +1,5 @@
 import type { AttemptRecord, Ended, JobRecord } from './queries/find.ts'
+import type { BatchStatus, ChildrenPlan, Follow, Member } from './queries/batches.ts'
 import type { Cancelled } from './queries/cancel.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
@@ -57,6 +58,20 @@ export interface Store {
   takeSignal(workerId: number, job: StepJob, signal: Signal, entry: StepEntry): Promise<boolean | undefined>
   /** The steps of a job are being undone from now on, and why. */
   unwind(workerId: number, job: StepJob, why: string): Promise<boolean>
+  /**
+   * Begins the children of a step, or finds those that an earlier run has begun; the id of their batch, undefined when the
+   * parent is not this worker's any more.
+   */
+  startChildren(workerId: number, parent: StepJob, plan: ChildrenPlan): Promise<string | undefined>
+  /** Adds jobs, all or none, and those that follow them; returns the id of the batch. */
+  startBatch(rows: readonly NewJob[], follow: Follow): Promise<string>
+  batch(id: string): Promise<BatchStatus | undefined>
+  /** The members of a batch in order, after a place. */
+  members(batch: string, after: number, limit: number): Promise<Member[]>
+  /** The batches of children that end with this job and have not ended. */
+  openBatches(parent: string): Promise<string[]>
+  /** Jobs that failed or were cancelled and still have such children, at most 1,000. */
+  deadParents(slot: number): Promise<string[]>
   stage(slot: number, limit: number): Promise<Staged>
   nextDue(slot: number): Promise<number | undefined>
   probeLanes(slot: number, gaps: readonly Gap[]): Promise<readonly LaneName[]>

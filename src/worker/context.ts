@@ -83,6 +83,12 @@ export class Context implements JobContext {
   get waitFor(): DurableContext['waitFor'] {
     return this.#parts.durable.waitFor
   }
+  get run(): DurableContext['run'] {
+    return this.#parts.durable.run
+  }
+  get runAll(): DurableContext['runAll'] {
+    return this.#parts.durable.runAll
+  }
   get commit(): DurableContext['commit'] {
     return this.#parts.durable.commit
   }

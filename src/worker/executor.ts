@@ -11,7 +11,7 @@ import type { Durability, DurableContext, DurableRun } from '../core/durable.ts'
 import { Context, type ContextParts, factsOf, percentOf, writeLog, writeProgress } from './context.ts'
 import type { Isolation } from './isolate/isolation.ts'
 import type { Held } from './running.ts'
-import { Controlled, Remote, verdictOf } from './verdict.ts'
+import { Controlled, refusalOf, Remote, verdictOf } from './verdict.ts'
 import type { Writer } from './writer.ts'
 
 /** Wraps every handler: `await next()` runs the rest. It may throw to fail the attempt, or run `next` inside a span. */
@@ -34,7 +34,9 @@ export interface ExecutorParts {
 
 /** Runs one attempt from the claimed row to its outcome. Never throws: whatever goes wrong is an outcome. */
 export function execute(held: Held, definition: AnyJob, parts: ExecutorParts): void {
-  new Attempt(held, definition, parts).start()
+  const refused = refusalOf(held.job.options)
+  if (refused) parts.onOutcome(held, refused)
+  else new Attempt(held, definition, parts).start()
 }
 
 /** Frozen and shared: what nearly every job comes to. */

@@ -19,6 +19,8 @@ export interface MaintenanceParts {
   readonly retention: Retention
   /** Lanes in which jobs became ready, and jobs that ended. */
   readonly onMoved: (woken: readonly LaneName[], ended: readonly string[]) => void
+  /** A job has failed or was cancelled when nobody could tell its children. */
+  readonly onDeadParent: (id: string) => Promise<void>
 }
 
 const stageBatch = 1_000
@@ -78,7 +80,7 @@ export class Maintenance {
   }
 
   maintain(): void {
-    this.#chore('keeping history', async () => void (await this.#parts.store.maintain(this.#parts.retention)))
+    this.#chore('keeping history', () => this.#maintain())
   }
 
   /** A job will be due in `ms`: do not wait for the poll. */
@@ -115,6 +117,12 @@ export class Maintenance {
       onMoved(rescued.woken, [...rescued.poisoned, ...rescued.cancelled])
     }
     for (const slot of slots()) onMoved(await store.sweep(slot), [])
+  }
+
+  async #maintain(): Promise<void> {
+    const { store, slots, retention, onDeadParent } = this.#parts
+    await store.maintain(retention)
+    for (const slot of slots()) for (const parent of await store.deadParents(slot)) await onDeadParent(parent)
   }
 
   #rescueRequest(): Parameters<Store['rescue']>[0] {

@@ -53,8 +53,8 @@ export function ending(
   error: string | null = null,
   reason: string | null = null,
 ): Ending {
-  const { id, claim, key } = held.job
-  return { id, claim, state, output, error, reason, keyed: key !== undefined }
+  const { id, claim, key, awaited } = held.job
+  return { id, claim, state, output, error, reason, keyed: key !== undefined || awaited }
 }
 
 function returnOf(held: Held, outcome: Extract<Outcome, { kind: Return['outcome'] }>): Return {

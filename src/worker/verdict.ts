@@ -33,6 +33,15 @@ export function verdictOf(trial: Trial, error: unknown): Outcome {
   return control ? controlled(trial, control) : failure(trial, error, retryAfterOf(error, trial.now))
 }
 
+/** What becomes of a job that must not run because one that it comes after has failed; the row says so. */
+export function refusalOf(options: Readonly<Record<string, unknown>>): Outcome | undefined {
+  const after = options['after'] as { policy: 'fail' | 'skip'; failed: number; total: number } | undefined
+  if (!after) return undefined
+  const message = `${after.failed} of the ${after.total} jobs that this one comes after did not complete.`
+  if (after.policy === 'skip') return { kind: 'cancelled', reason: `skipped: ${message}` }
+  return { kind: 'dead', reason: 'dependency', error: { name: 'LegworkError', code: 'LW_DEPENDENCY_FAILED', message } }
+}
+
 /** Carries a decision of an isolated handler to where outcomes are made. */
 export class Controlled extends Error {
   readonly control: Control

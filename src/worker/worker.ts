@@ -39,6 +39,8 @@ export interface WorkerParts {
   readonly durable: (workerId: () => number) => Durability
   /** Told of everything this worker changes, for hints to others. */
   readonly onWritten: (written: Omit<Written, 'dueIn'>) => void
+  /** This job has failed or was cancelled, and has children that may have to end with it. */
+  readonly onDeadParent: (id: string) => Promise<void>
 }
 
 /**
@@ -322,6 +324,7 @@ export class Worker {
       lease: options.lease,
       retention: options.retention,
       onMoved: (woken, ended) => this.#announce({ woken, ended }),
+      onDeadParent: this.#parts.onDeadParent,
     })
   }
 }

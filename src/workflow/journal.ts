@@ -1,6 +1,7 @@
 import { Batcher } from '../core/batcher.ts'
 import type { DurableAttempt } from '../core/durable.ts'
 import { isUnreachable, LegworkError } from '../core/errors.ts'
+import type { BatchStatus, ChildrenPlan, Member } from '../store/queries/batches.ts'
 import type { Signal } from '../store/queries/signals.ts'
 import type { Memory, StepEntry, StepWrite } from '../store/queries/steps.ts'
 import type { Store } from '../store/store.ts'
@@ -57,6 +58,23 @@ export class Journal {
     const taken = await this.track(this.#store.takeSignal(this.#workerId(), job, signal, entry))
     if (taken === undefined) throw lost(job)
     return taken
+  }
+
+  /** Begins children, or finds those that an earlier attempt has begun; returns the id of their batch. */
+  async startChildren(job: Job, plan: ChildrenPlan): Promise<string> {
+    const batch = await this.track(this.#store.startChildren(this.#workerId(), job, plan))
+    if (batch === undefined) throw lost(job)
+    return batch
+  }
+
+  async batch(id: string): Promise<BatchStatus> {
+    const found = await this.track(this.#store.batch(id))
+    if (!found) throw new Error(`legwork: batch ${id} has vanished while it was waited for`)
+    return found
+  }
+
+  members(batch: string, after: number, limit: number): Promise<Member[]> {
+    return this.track(this.#store.members(batch, after, limit))
   }
 
   /** The job is being undone from now on. */

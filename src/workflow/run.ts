@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Callable, RunAll, RunAllOptions, RunChild, RunOptions } from '../core/call.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Wire } from '../core/codec.ts'
 import type {
@@ -17,6 +18,7 @@ import type { Emitter } from '../core/events.ts'
 import { type Outcome, StepError } from '../core/outcome.ts'
 import { retryPolicy } from '../core/retry.ts'
 import type { StepEntry } from '../store/queries/steps.ts'
+import { Children, type Family } from './children.ts'
 import { History, valueOf } from './history.ts'
 import type { Journal } from './journal.ts'
 import { Rest } from './rest.ts'
@@ -34,6 +36,7 @@ export interface RunParts {
   readonly clock: Clock
   readonly journal: Journal
   readonly events: Emitter
+  readonly family: Family
   /** Something went wrong that is nobody's outcome. */
   readonly onError: (error: unknown) => void
 }
@@ -59,6 +62,7 @@ export class Run implements DurableRun {
     this.#history = new History(attempt, parts.journal, parts.events)
     this.#steps = new Steps(this.#history, parts.clock)
     const waits = new Waits(this.#history, this.#rest, parts.clock)
+    const children = new Children(this.#history, this.#rest, parts.family)
     const step = <R>(name: StepName, work: (facts: StepFacts) => R | Promise<R>, options: StepOptions<R> = {}) =>
       this.#step(this.#nameOf(name), options, (full) => this.#steps.plainly(full, work))
     const tx = <R>(
@@ -71,6 +75,10 @@ export class Run implements DurableRun {
       sleep: (duration, name = 'sleep') => waits.sleep(this.#nameOf(name), milliseconds(duration, 'duration')),
       sleepUntil: (instant, name = 'sleep') => waits.sleep(this.#nameOf(name), instant),
       waitFor: (topic, options) => waits.signal(this.#nameOf(`wait for ${topic}`), topic, options),
+      run: (async (job: Callable<never, unknown>, input?: unknown, options: RunOptions = {}) =>
+        children.run(this.#nameOf(options.name ?? `run ${job.name}`), job, input, options)) as RunChild,
+      runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options: RunAllOptions = {}) =>
+        children.runAll(this.#nameOf(options.name ?? `run all ${job.name}`), job, inputs, options)) as RunAll,
       commit: () => this.#note('!commit', () => undefined),
       now: async () => new Date(await this.#note<number>('!now', () => parts.clock.now())),
       random: () => this.#note('!random', () => Math.random()),
@@ -94,6 +102,8 @@ export class Run implements DurableRun {
 
   async #undoAfter(outcome: Outcome): Promise<Outcome> {
     const { job } = this.#attempt
+    if (outcome.kind === 'dead' || outcome.kind === 'cancelled')
+      await this.#parts.family.cancel(job.id, `its parent, job ${job.id}, has ended`)
     const known = await this.#history.entries()
     const earlier = this.#history.verdict
     const steps = undoable(known)

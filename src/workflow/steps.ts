@@ -169,7 +169,7 @@ function failedOnce(entry: StepEntry, error: SerializedError): StepEntry {
 }
 
 /** What a handler gets the first time and every time after. */
-function failedBefore({ name, attempt, error }: StepEntry): StepError {
+export function failedBefore({ name, attempt, error }: StepEntry): StepError {
   return new StepError(name, attempt, error ?? { name: 'Error', message: 'unknown' })
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Durability } from '../core/durable.ts'
 import type { Emitter } from '../core/events.ts'
 import type { Store } from '../store/store.ts'
+import type { Family } from './children.ts'
 import { Journal } from './journal.ts'
 import { Run } from './run.ts'
 
@@ -10,14 +11,15 @@ export interface WorkflowParts {
   readonly clock: Clock
   readonly events: Emitter
   readonly workerId: () => number
+  readonly family: Family
 }
 
 /** What makes the jobs of a worker durable: one journal for all, a run for each attempt that has steps. */
-export function createWorkflow({ store, clock, events, workerId }: WorkflowParts): Durability {
+export function createWorkflow({ store, clock, events, workerId, family }: WorkflowParts): Durability {
   const journal = new Journal(store, workerId)
   const onError = (error: unknown) => events.emit('error', { during: 'undoing a job', error })
   return {
-    begin: (attempt) => new Run(attempt, { clock, journal, events, onError }),
+    begin: (attempt) => new Run(attempt, { clock, journal, events, family, onError }),
     drained: () => journal.drained(),
   }
 }

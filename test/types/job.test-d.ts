@@ -121,7 +121,9 @@ test('a reference has the type of its definition, or an unknown result', () => {
 test('hooks get the event of their name', () => {
   lw.on('completed', (event) => expectTypeOf(event.ms).toEqualTypeOf<number>())
   lw.on('dead', (event) =>
-    expectTypeOf(event.reason).toEqualTypeOf<'attempts' | 'aborted' | 'step_failed' | 'invalid_input' | 'poisoned'>(),
+    expectTypeOf(event.reason).toEqualTypeOf<
+      'attempts' | 'aborted' | 'step_failed' | 'invalid_input' | 'poisoned' | 'dependency'
+    >(),
   )
   // @ts-expect-error -- no such event
   lw.on('finished', () => undefined)

@@ -1,6 +1,7 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import { fromCodes } from '../../core/states.ts'
 import { type LaneName, promote } from './settle.ts'
+import { tell } from './tell.ts'
 
 const lockKey = repeatable(
   'lw_cancel_lock',
@@ -48,13 +49,17 @@ const cancelStatement = repeatable(
       select queue_id, name, s.state, s.n from freed cross join lateral (values ((select was from target), -1), (3::smallint, 1)) s(state, n)
   )
   select case when t.held or t.undoable then 'asked' else 'cancelled' end as outcome, f.queue_id, f.priority,
-         (select array_agg(name) from released) as names, (select array_agg(key) from released) as keys
+         (select array_agg(name) from released) as names, (select array_agg(key) from released) as keys,
+         exists (select from ended where awaited) as awaited,
+         exists (select from legwork.batch b where b.slot = $1::smallint and b.waiter = $2::bigint and b.pending > 0) as parent
     from target t left join freed f on true`,
 )
 
 export interface Cancelled {
   /** `asked`: it runs, and its worker has been asked to stop. `none`: there is no unfinished job with that id. */
   readonly outcome: 'cancelled' | 'asked' | 'none'
+  /** It has ended here, and has children that may have to end with it. */
+  readonly isParent: boolean
   readonly woken: readonly LaneName[]
 }
 
@@ -62,11 +67,12 @@ export interface Cancelled {
 export async function cancel(tx: Queryable, slot: number, id: string, reason: string): Promise<Cancelled> {
   await tx.query(lockKey, [slot, id])
   const [row] = await tx.query<CancelRow>(cancelStatement, [slot, id, reason])
-  if (!row) return { outcome: 'none', woken: [] }
+  if (!row) return { outcome: 'none', isParent: false, woken: [] }
   if (row.queue_id !== null && row.priority !== null)
-    return { outcome: row.outcome, woken: [{ queueId: row.queue_id, priority: row.priority }] }
+    return { outcome: row.outcome, isParent: false, woken: [{ queueId: row.queue_id, priority: row.priority }] }
   const woken = row.names && row.keys ? await promote(tx, slot, row.names, row.keys) : []
-  return { outcome: row.outcome, woken }
+  if (row.awaited) woken.push(...(await tell(tx, slot, [id])))
+  return { outcome: row.outcome, isParent: row.parent && row.outcome === 'cancelled', woken }
 }
 
 interface CancelRow extends Record<string, unknown> {
@@ -76,4 +82,6 @@ interface CancelRow extends Record<string, unknown> {
   readonly priority: number | null
   readonly names: string[] | null
   readonly keys: string[] | null
+  readonly awaited: boolean
+  readonly parent: boolean
 }

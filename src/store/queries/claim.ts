@@ -83,9 +83,9 @@ const claimStatement = once(
      where j.slot = $1::smallint and j.id = any(array(select id from chosen))
      returning j.id, j.queue_id, j.name, j.priority, j.input::text as input, (date_part('epoch', j.created_at) * 1000)::bigint as created, j.key,
                case when j.claim > 1 or j.attempt > 1 or j.seq <> j.id >> 8 or j.tags is not null or j.headers is not null or j.trace is not null
-                      or j.options is not null or j.crashes > 0
+                      or j.options is not null or j.crashes > 0 or j.awaited
                  then jsonb_build_object('seq', j.seq, 'claim', j.claim, 'attempt', j.attempt, 'crashes', j.crashes, 'tags', j.tags,
-                   'headers', j.headers, 'trace', j.trace, 'options', j.options)
+                   'headers', j.headers, 'trace', j.trace, 'options', j.options, 'awaited', j.awaited)
                end as rare
   ), aside as (
     update legwork.job j set state = 2

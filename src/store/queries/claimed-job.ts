@@ -20,6 +20,7 @@ export interface Rare {
   readonly headers: Readonly<Record<string, string>> | null
   readonly trace: string | null
   readonly options: Readonly<Record<string, unknown>> | null
+  readonly awaited: boolean
 }
 
 const noTags: readonly string[] = Object.freeze([])
@@ -89,6 +90,10 @@ export class ClaimedJob {
   }
   get options(): Readonly<Record<string, unknown>> {
     return this.#rare?.options ?? noFacts
+  }
+  /** Somebody has to be told when it ends, as far as was known when it was claimed. */
+  get awaited(): boolean {
+    return this.#rare?.awaited ?? false
   }
   /** Milliseconds since the epoch. */
   get createdAt(): number {

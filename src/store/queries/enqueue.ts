@@ -1,4 +1,5 @@
 import { once, type Queryable } from '../connection.ts'
+import type { After } from './after.ts'
 import { ensureQueues } from './queues.ts'
 
 /** A job about to be added; `input`, `headers` and `options` are JSON text already. */
@@ -15,6 +16,7 @@ export interface NewJob {
   readonly headers: string | null
   readonly trace: string | undefined
   readonly options: string | null
+  readonly after?: After | undefined
 }
 
 export interface Enqueued {

@@ -1,6 +1,6 @@
 import { toJson } from '../../core/codec.ts'
 import { LegworkError, optionError, show } from '../../core/errors.ts'
-import { type State, stateCode, states } from '../../core/states.ts'
+import { comesAfterCode, type State, stateCode, states } from '../../core/states.ts'
 import { nearest } from '../../core/suggest.ts'
 import type { Queryable } from '../connection.ts'
 import { jobColumns, type JobRecord, recordOf } from './find.ts'
@@ -123,6 +123,7 @@ class FilterText {
       .map((state) => {
         if (state === 'running') return `(state = 3 and worker_id is not null and id = any(${leased}))`
         if (state === 'ready') return '(state = 3 and worker_id is null)'
+        if (state === 'blocked') return `state in (${stateCode.blocked}, ${comesAfterCode})`
         return `state = ${stateCode[state]}`
       })
       .join(' or ')

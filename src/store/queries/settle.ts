@@ -1,6 +1,7 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import type { FinalState } from '../../core/states.ts'
 import { stateCode } from '../../core/states.ts'
+import { tell } from './tell.ts'
 
 /** A job that ends, named with the claim it was run under: the fence. JSON values are text. */
 export interface Ending {
@@ -10,7 +11,7 @@ export interface Ending {
   readonly output: string | null
   readonly error: string | null
   readonly reason: string | null
-  /** Set when the job has a key: its place must go to the next in line. */
+  /** Set when the job has a key (its place must go to the next in line) or is waited for: it ends in a transaction. */
   readonly keyed: boolean
 }
 
@@ -58,17 +59,20 @@ const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_
  * One row: `ids` are those that were written, null when all were, as nearly always. $5 holds, by id, what is not the
  * common case of a completed job without output: {state, output, error, reason}; null when all jobs are common.
  *
+ * $9: this statement is in a transaction. Outside of one it leaves jobs alone that others wait for: they have to be told in
+ * the same commit. Then `awaited` is asked for in the same pass as the count.
+ *
  * What the steps below read of `done` stands in front: a row is taken apart only up to the last column that is asked for.
  * A step that has nothing to do, as $5 or $8 (some have a key) tell, does not read it at all.
  */
 const finishStatement = repeatable(
   'lw_settle_finish',
   `with done as (
-    delete from legwork.job j where ${fenced}
+    delete from legwork.job j where ${fenced} and ($9::boolean or not j.awaited)
      returning case when $5::jsonb is null then 10::smallint else coalesce(($5::jsonb -> j.id::text ->> 'state')::smallint, 10) end as final,
        j.id, j.queue_id, j.name, j.key, case when $5::jsonb is not null then $5::jsonb -> j.id::text end as how,
        j.slot, j.priority, j.attempt, j.crashes, j.claim, j.worker_id, j.created_at, j.run_at, j.claimed_at, j.unique_key,
-       j.tags, j.headers, j.trace, j.input, j.options, j.progress, j.cancel_reason
+       j.tags, j.headers, j.trace, j.input, j.options, j.progress, j.cancel_reason, j.awaited
   ), kept as (
     insert into legwork.finished (slot, id, state, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
         started_at, key, unique_key, tags, headers, trace, input, options, progress, output, error, reason)
@@ -92,8 +96,8 @@ const finishStatement = repeatable(
       select queue_id, name, s.state, s.n from (select queue_id, name, final, count(*) as c from done group by 1, 2, 3) d
        cross join lateral (values (3, -d.c), (d.final, d.c)) s(state, n)
   )
-  select case when d.n < cardinality($3::bigint[]) then coalesce((select array_agg(id::text) from done), '{}') end as ids, r.names, r.keys
-    from (select count(*) as n from done) d,
+  select case when d.n < cardinality($3::bigint[]) then coalesce((select array_agg(id::text) from done), '{}') end as ids, r.names, r.keys, d.awaited
+    from (select count(*) as n, array_agg(id::text) filter (where awaited) as awaited from done) d,
          (select array_agg(name order by name, key) as names, array_agg(key order by name, key) as keys from released) r`,
 )
 
@@ -173,25 +177,39 @@ export interface Settled {
   readonly woken: readonly LaneName[]
 }
 
-/** Ends jobs: moves each row that is still ours from `job` to `finished`, frees its key and wakes the next in line. */
-export async function finish(tx: Queryable, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
+/**
+ * Ends jobs: moves each row that is still ours from `job` to `finished`, frees its key and wakes the next in line, tells
+ * who waits for it. Outside of a transaction (`alone`) only for jobs without a key, and those that are waited for stay.
+ */
+export async function finish(
+  tx: Queryable,
+  scope: SettleScope,
+  endings: readonly Ending[],
+  alone = false,
+): Promise<Settled> {
   const keyed = endings.some((ending) => ending.keyed)
   if (keyed) await tx.query(lockKeys, [scope.slot, endings.map((ending) => ending.id)])
-  const [row] = await tx.query<{ ids: string[] | null; names: string[] | null; keys: string[] | null }>(
-    finishStatement,
-    [
-      scope.slot,
-      scope.workerId,
-      arrayText(endings, (ending) => ending.id),
-      commonClaim(endings) === null ? arrayText(endings, (ending) => ending.claim) : null,
-      endings.some(isRemarkable) ? byId(endings.filter(isRemarkable), remarksOf) : null,
-      scope.emptyBatches,
-      commonClaim(endings),
-      keyed,
-    ],
-  )
+  const [row] = await tx.query<FinishRow>(finishStatement, [
+    scope.slot,
+    scope.workerId,
+    arrayText(endings, (ending) => ending.id),
+    commonClaim(endings) === null ? arrayText(endings, (ending) => ending.claim) : null,
+    endings.some(isRemarkable) ? byId(endings.filter(isRemarkable), remarksOf) : null,
+    scope.emptyBatches,
+    commonClaim(endings),
+    keyed,
+    !alone,
+  ])
   const woken = row?.names && row.keys ? await promote(tx, scope.slot, row.names, row.keys) : []
+  if (row?.awaited) woken.push(...(await tell(tx, scope.slot, row.awaited)))
   return { ids: new Set(row?.ids ?? endings.map((ending) => ending.id)), woken }
+}
+
+interface FinishRow extends Record<string, unknown> {
+  readonly ids: string[] | null
+  readonly names: string[] | null
+  readonly keys: string[] | null
+  readonly awaited: string[] | null
 }
 
 /** Sends jobs back to wait for another run. */

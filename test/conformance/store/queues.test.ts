@@ -62,7 +62,7 @@ test('cancel ends what waits, asks what runs, and leaves the rest alone', async 
   const [running, ready, scheduled] = await enqueue({}, { queue: 'slow' }, { delayMs: 1_000 })
   const claimer = await worker()
   const jobs = await claimer.claim()
-  expect(await store.cancel(running!, 'why')).toEqual({ outcome: 'asked', woken: [] })
+  expect(await store.cancel(running!, 'why')).toEqual({ outcome: 'asked', woken: [], isParent: false })
   expect(await store.cancel(running!, 'again')).toMatchObject({ outcome: 'asked' })
   for (const id of [ready, scheduled]) {
     expect(await store.cancel(id!, 'why')).toMatchObject({ outcome: 'cancelled' })
