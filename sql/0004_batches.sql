@@ -118,7 +118,7 @@ begin
     if not found then continue; end if;
     return query select * from legwork.release_members(b.id, b.begun - told.n, b.begun);
     if told.bad > 0 and b.failed = told.bad and b.follow ? 'failed' then
-      return query select * from legwork.follow(b.follow->'failed');
+      return query select * from legwork.follow(b.id, b.follow->'failed');
     end if;
     if b.pending = 0 then return query select * from legwork.end_batch(b.id); end if;
   end loop;
@@ -176,12 +176,22 @@ begin
       )
       select f.queue_id, f.priority from freed f where f.state = 3;
   else
-    if b.failed = 0 and b.follow ? 'succeeded' then return query select * from legwork.follow(b.follow->'succeeded'); end if;
-    if b.follow ? 'finished' then return query select * from legwork.follow(b.follow->'finished'); end if;
+    if b.failed = 0 and b.follow ? 'succeeded' then return query select * from legwork.follow(b.id, b.follow->'succeeded'); end if;
+    if b.follow ? 'finished' then return query select * from legwork.follow(b.id, b.follow->'finished'); end if;
   end if;
 end $$;
 
--- Adds the jobs that follow a batch; returns their lanes.
-create function legwork.follow(jobs jsonb) returns table (queue_id int, priority smallint) language sql as $$
-  select distinct j.queue_id, j.priority from legwork.enqueue_many(jobs) e join legwork.job j on j.slot = (e.id & 255)::smallint and j.id = e.id and j.state = 3
-$$;
+-- Adds the jobs that follow a batch, which they learn from a header; returns their lanes. Not in one statement: that would
+-- not see the rows which a function adds.
+create function legwork.follow(batch_id bigint, jobs jsonb) returns table (queue_id int, priority smallint) language plpgsql as $$
+#variable_conflict use_column
+declare
+  added bigint[];
+begin
+  added := array(select e.id from legwork.enqueue_many((
+    select jsonb_agg(j || jsonb_build_object('headers', coalesce(j->'headers', '{}') || jsonb_build_object('legwork-batch', batch_id::text)))
+      from jsonb_array_elements(jobs) j)) e);
+  return query
+    select distinct j.queue_id, j.priority from legwork.job j
+     where j.slot = any(array(select distinct (u.id & 255)::smallint from unnest(added) u(id))) and j.id = any(added) and j.state = 3;
+end $$;

@@ -1,10 +1,8 @@
 import type { BatchOptions } from './api.ts'
 import type { JobCall } from './core/call.ts'
-import type { AnyJob } from './core/definition.ts'
 import { optionError } from './core/errors.ts'
-import { prepare } from './enqueue.ts'
+import { prepareCall } from './enqueue.ts'
 import type { Producer } from './producer.ts'
-import type { NewJob } from './store/queries/enqueue.ts'
 
 /** Adds a batch and returns its id. Every input is checked before anything is stored. */
 export async function addBatch(
@@ -14,18 +12,11 @@ export async function addBatch(
 ): Promise<string> {
   if (!Array.isArray(jobs) || jobs.length === 0)
     throw optionError('jobs of a batch', 'a list of at least one job with its input', jobs)
-  const rows = await Promise.all(jobs.map((call: JobCall) => rowOf(call)))
+  const rows = await Promise.all(jobs.map(async (call: JobCall) => prepareCall(call)))
   const follow = {
-    ...(onFinished && { finished: await rowOf(onFinished) }),
-    ...(onSucceeded && { succeeded: await rowOf(onSucceeded) }),
-    ...(onFailed && { failed: await rowOf(onFailed) }),
+    ...(onFinished && { finished: await prepareCall(onFinished) }),
+    ...(onSucceeded && { succeeded: await prepareCall(onSucceeded) }),
+    ...(onFailed && { failed: await prepareCall(onFailed) }),
   }
   return producer.addBatch(rows, follow)
-}
-
-async function rowOf(call: JobCall): Promise<NewJob> {
-  const job = call?.job as AnyJob | undefined
-  if (typeof job?.handle !== 'function')
-    throw optionError('job of a batch', 'what definition.with(input) returns', call)
-  return prepare(job, call.input, {})
 }

@@ -1,4 +1,5 @@
 import { encode, toJson } from './core/codec.ts'
+import type { JobCall } from './core/call.ts'
 import type { AnyJob } from './core/definition.ts'
 import type { EnqueueOptions } from './api.ts'
 import { milliseconds } from './core/duration.ts'
@@ -16,6 +17,13 @@ export function prepare(definition: AnyJob, input: unknown, options: EnqueueOpti
   if (!inputSchema) return rowOf(definition, input, options, toJson(input, label))
   const what = { code: 'LW_INPUT_INVALID', label, hint: 'Nothing was enqueued.' } as const
   return encode(inputSchema, input, what).then((wire) => rowOf(definition, input, options, wire))
+}
+
+/** The row of a job that somebody is given to carry out. */
+export function prepareCall(call: JobCall): NewJob | Promise<NewJob> {
+  const job = (call as JobCall | undefined)?.job as AnyJob | undefined
+  if (typeof job?.handle !== 'function') throw optionError('job', 'what definition.with(input) returns', call)
+  return prepare(job, call.input, {})
 }
 
 /** What the workers should know of new jobs: where they wait, and when the first delayed one is due. */

@@ -1,6 +1,6 @@
 import type { Clock } from './core/clock.ts'
 import type { AnyJob } from './core/definition.ts'
-import { newsOf, prepare } from './enqueue.ts'
+import { newsOf, prepare, prepareCall } from './enqueue.ts'
 import { cancelChildren } from './live/cancel.ts'
 import type { Hub } from './live/hub.ts'
 import type { Store } from './store/store.ts'
@@ -20,6 +20,7 @@ export function createFamily({
     prepare(job, input, { name: _name, detach: _detach, ...options }) {
       return prepare(job as AnyJob, input, options)
     },
+    prepareCall,
     onBegun: (rows) => hub.tell(newsOf(rows, clock.now())),
     cancel: (parent, reason) => cancelChildren({ store, hub }, parent, reason),
   }

@@ -1,4 +1,4 @@
-import type { RunAll, RunChild } from './call.ts'
+import type { JobCall, RunAll, RunChild } from './call.ts'
 import type { Schema, Wire } from './codec.ts'
 import type { Duration } from './duration.ts'
 import type { SerializedError } from './errors.ts'
@@ -36,9 +36,10 @@ export interface StepOptions<R = unknown> {
   readonly atMostOnce?: boolean
   /**
    * Takes the step back when the job fails for good or is cancelled; tried again like a step. It is registered before the
-   * step runs: `output` is undefined when the step did not end, so that a charge that timed out is refunded too.
+   * step runs: `output` is undefined when the step did not end, so that a charge that timed out is refunded too. Or a job
+   * to run for that, `release.with({ orderId })`: it is stored with its input, so that no later code of this handler is needed.
    */
-  readonly undo?: (output: Wire<R> | undefined, facts: UndoFacts) => unknown
+  readonly undo?: ((output: Wire<R> | undefined, facts: UndoFacts) => unknown) | JobCall
 }
 
 /** The transaction of `step.tx`: rows as objects by column. */

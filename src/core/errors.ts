@@ -10,6 +10,7 @@ export const errorCodes = {
   LW_JOB_STATE: 'The job is in a state that does not allow the operation.',
   LW_JOB_DEAD: 'The job failed for good.',
   LW_JOB_CANCELLED: 'The job was cancelled.',
+  LW_DEPENDENCY_FAILED: 'A job that this one comes after did not complete.',
   LW_JOB_TIMEOUT: 'An attempt ran longer than its timeout.',
   LW_JOB_POISONED: 'The job was running each time several workers died.',
   LW_JOB_COMPENSATED: 'The job failed or was cancelled, and its steps were undone.',

@@ -2,9 +2,10 @@ import type { Settled } from '../core/call.ts'
 import { type Clock, pause } from '../core/clock.ts'
 import { type Duration, milliseconds } from '../core/duration.ts'
 import { LegworkError } from '../core/errors.ts'
+import { membersOf } from '../store/members.ts'
 import type { BatchStatus } from '../store/queries/batches.ts'
 import type { Store } from '../store/store.ts'
-import { cancelMembers, membersOf } from './cancel.ts'
+import { cancelMembers } from './cancel.ts'
 import type { Hub } from './hub.ts'
 import type { RefParts } from './ref.ts'
 
@@ -68,7 +69,7 @@ async function done(
 }
 
 async function* results(store: Store, id: string): AsyncGenerator<Settled<unknown>> {
-  for await (const { job, state, reason, output, error } of membersOf(store, id)) {
+  for await (const { job, state, reason, output, error } of membersOf(store.members, id)) {
     if (state === 'completed')
       yield { id: job, state, output: output === null ? undefined : (JSON.parse(output) as unknown) }
     else if (state) yield { id: job, state, reason: reason ?? undefined, error: error ?? undefined }

@@ -1,4 +1,4 @@
-import type { Member } from '../store/queries/batches.ts'
+import { membersOf } from '../store/members.ts'
 import type { Store } from '../store/store.ts'
 import type { Hub } from './hub.ts'
 import { notFound } from './results.ts'
@@ -7,8 +7,6 @@ interface CancelParts {
   readonly store: Store
   readonly hub: Hub
 }
-
-const page = 1_000
 
 /** Cancels one job and, if it ends by that, its children; tells whoever needs to know. False when it had ended already. */
 export async function cancelJob(parts: CancelParts, id: string, reason: string): Promise<boolean> {
@@ -29,17 +27,7 @@ export async function cancelChildren(parts: CancelParts, parent: string, reason:
 /** Cancels the members of a batch that have not ended; returns how many. */
 export async function cancelMembers(parts: CancelParts, batch: string, reason: string): Promise<number> {
   let count = 0
-  for await (const { state, job } of membersOf(parts.store, batch))
+  for await (const { state, job } of membersOf(parts.store.members, batch))
     if (state === undefined && (await cancelJob(parts, job, reason))) count++
   return count
-}
-
-/** All members in order, read a page at a time. */
-export async function* membersOf(store: Store, batch: string): AsyncGenerator<Member> {
-  for (let after = 0; ;) {
-    const found = await store.members(batch, after, page)
-    yield* found
-    if (found.length < page) return
-    after = found.at(-1)?.place ?? after
-  }
 }

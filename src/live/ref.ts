@@ -5,6 +5,8 @@ import { type Duration, milliseconds } from '../core/duration.ts'
 import { LegworkError, optionError, reviveError } from '../core/errors.ts'
 import { isFinal } from '../core/states.ts'
 import { cancelJob } from './cancel.ts'
+import { childrenOf } from '../store/members.ts'
+import type { Child } from '../store/queries/batches.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
@@ -34,6 +36,8 @@ export interface JobRef<Result = unknown> {
   events(options?: FeedOptions): AsyncGenerator<JobEvent>
   /** The attempts that did not complete the job, with their errors. */
   attempts(): Promise<AttemptRecord[]>
+  /** The jobs that this one has begun with `run` and `runAll`, in that order. */
+  children(): AsyncGenerator<Child>
   /**
    * Cancels the job. One that runs is asked to stop: its signal aborts, and it ends as cancelled unless it completes first.
    * @returns false when it had ended already
@@ -99,6 +103,10 @@ class Ref<Result> implements JobRef<Result> {
 
   attempts(): Promise<AttemptRecord[]> {
     return this.#parts.store.attempts(this.id)
+  }
+
+  children(): AsyncGenerator<Child> {
+    return childrenOf(this.#parts.store, this.id)
   }
 
   cancel(reason = 'cancelled by request'): Promise<boolean> {

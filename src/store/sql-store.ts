@@ -6,6 +6,7 @@ import { migrate } from './migrate.ts'
 import { comeAfter } from './queries/after.ts'
 import {
   batchStatus,
+  children,
   deadParents,
   forgetEndedBatches,
   members,
@@ -93,6 +94,7 @@ export function createStore(connection: Connection): Store {
     startBatch: (rows, follow) => connection.transaction((tx) => startBatch(tx, rows, follow)),
     batch: (id) => batchStatus(connection, slotOf(id), id),
     members: (id, after, limit) => members(connection, id, after, limit),
+    children: (parent, after, limit) => children(connection, slotOf(parent), parent, after, limit),
     openBatches: (parent) => openBatches(connection, slotOf(parent), parent),
     deadParents: (slot) => deadParents(connection, slot),
 

@@ -1,5 +1,5 @@
 import type { AttemptRecord, Ended, JobRecord } from './queries/find.ts'
-import type { BatchStatus, ChildrenPlan, Follow, Member } from './queries/batches.ts'
+import type { BatchStatus, Child, ChildCursor, ChildrenPlan, Follow, Member } from './queries/batches.ts'
 import type { Cancelled } from './queries/cancel.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
@@ -68,6 +68,8 @@ export interface Store {
   batch(id: string): Promise<BatchStatus | undefined>
   /** The members of a batch in order, after a place. */
   members(batch: string, after: number, limit: number): Promise<Member[]>
+  /** The children of a job in the order in which they were begun, after a place. */
+  children(parent: string, after: ChildCursor, limit: number): Promise<(Child & ChildCursor)[]>
   /** The batches of children that end with this job and have not ended. */
   openBatches(parent: string): Promise<string[]>
   /** Jobs that failed or were cancelled and still have such children, at most 1,000. */

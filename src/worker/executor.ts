@@ -200,8 +200,8 @@ class Attempt implements ContextParts {
     this.#stopTimer?.()
     this.#stopWaiting?.()
     this.held.stop.watch(undefined)
-    // One that failed in this attempt before its first step may have steps of earlier ones to undo.
-    const isEnd = outcome.kind === 'dead' || outcome.kind === 'cancelled'
+    // One that ends in this attempt before its first step may have steps of earlier ones to undo.
+    const isEnd = outcome.kind === 'dead' || outcome.kind === 'cancelled' || outcome.kind === 'completed'
     const durable = this.#durable ?? (isEnd && this.held.job.claim > 1 ? this.#remembering() : undefined)
     if (durable) void durable.conclude(outcome).then((found) => this.#parts.onOutcome(this.held, found))
     else this.#parts.onOutcome(this.held, outcome)

@@ -1,6 +1,7 @@
-import type { Callable, RunAllOptions, RunOptions, Settled } from '../core/call.ts'
+import type { Callable, JobCall, RunAllOptions, RunOptions, Settled } from '../core/call.ts'
 import { decode, type Schema } from '../core/codec.ts'
 import { optionError, type SerializedError } from '../core/errors.ts'
+import { membersOf } from '../store/members.ts'
 import type { BatchStatus, Member } from '../store/queries/batches.ts'
 import type { NewJob } from '../store/queries/enqueue.ts'
 import type { StepEntry } from '../store/queries/steps.ts'
@@ -12,6 +13,7 @@ import { failedBefore } from './steps.ts'
 export interface Family {
   /** The row of a child. Nothing is stored when this throws. */
   readonly prepare: (job: Callable<never, unknown>, input: unknown, options: RunOptions) => NewJob | Promise<NewJob>
+  readonly prepareCall: (call: JobCall) => NewJob | Promise<NewJob>
   /** Children were added. */
   readonly onBegun: (rows: readonly NewJob[]) => void
   /** Cancels the children that end with their parent. */
@@ -20,9 +22,6 @@ export interface Family {
 
 /** How often a wait looks for its children while other steps keep the job from being parked, in milliseconds. */
 const lookEvery = 1_000
-
-/** Members read at once. */
-const page = 1_000
 
 /** Other jobs as steps of one attempt: begun in one transaction with the note that they were, then waited for. */
 export class Children {
@@ -40,12 +39,18 @@ export class Children {
     return this.#rest.during(async () => {
       const memo = await this.#remembered(name)
       if (memo?.state === 'done') return this.#decoded(job, memo.output)
-      const { entry, batch } = await this.#begin(name, memo, job, [input], options)
-      await this.#over(batch)
-      const [child] = await this.#history.journal.members(batch, 0, 1)
-      if (child?.state !== 'completed') return this.#fail(entry, errorOf(job.name, child))
-      await this.#history.save({ ...entry, state: 'done', output: child.output })
-      return this.#decoded(job, child.output)
+      const begun = await this.#begin(name, memo, () => this.#prepare(job, [input], options), options)
+      return this.#decoded(job, await this.#outputOf(begun, job.name))
+    })
+  }
+
+  /** Runs a job that was prepared long ago to undo a step; it does not end with its parent. */
+  undo(name: string, row: NewJob): Promise<unknown> {
+    return this.#rest.during(async () => {
+      const memo = (await this.#history.entries()).get(name)
+      if (memo?.state === 'done') return
+      if (memo?.state === 'failed') throw failedBefore(memo)
+      await this.#outputOf(await this.#begin(name, memo, () => [row], { detach: true }), row.name)
     })
   }
 
@@ -61,7 +66,7 @@ export class Children {
     return this.#rest.during(async () => {
       const memo = await this.#remembered(name)
       if (inputs.length === 0 && !memo) return []
-      const { entry, batch } = await this.#begin(name, memo, job, inputs, options)
+      const { entry, batch } = await this.#begin(name, memo, () => this.#prepare(job, inputs, options), options)
       if (memo?.state === 'done') return this.#results(job, batch, options.settle === true)
       const { failed, total } = await this.#over(batch)
       if (failed > 0 && options.settle !== true) {
@@ -89,12 +94,11 @@ export class Children {
   async #begin(
     name: string,
     memo: StepEntry | undefined,
-    job: Callable<never, unknown>,
-    inputs: readonly unknown[],
+    prepare: () => NewJob[] | Promise<NewJob[]>,
     options: RunAllOptions,
-  ): Promise<{ entry: StepEntry; batch: string }> {
+  ): Promise<Begun> {
     if (memo) return { entry: memo, batch: (valueOf(memo.output) as { batch: string }).batch }
-    const rows = await Promise.all(inputs.map(async (input) => this.#family.prepare(job, input, options)))
+    const rows = await prepare()
     const begun = this.#history.begin(name)
     const { journal, attempt } = this.#history
     const atOnce = options.concurrency ?? rows.length
@@ -104,6 +108,21 @@ export class Children {
     await this.#history.learn(entry)
     this.#family.onBegun(rows.slice(0, atOnce))
     return { entry, batch }
+  }
+
+  /** One after the other: 100,000 need no 100,000 promises. */
+  async #prepare(job: Callable<never, unknown>, inputs: readonly unknown[], options: RunOptions): Promise<NewJob[]> {
+    const rows: NewJob[] = []
+    for (const input of inputs) rows.push(await this.#family.prepare(job, input, options))
+    return rows
+  }
+
+  async #outputOf({ entry, batch }: Begun, name: string): Promise<string | null> {
+    await this.#over(batch)
+    const [child] = await this.#history.journal.members(batch, 0, 1)
+    if (child?.state !== 'completed') return this.#fail(entry, errorOf(name, child))
+    await this.#history.save({ ...entry, state: 'done', output: child.output })
+    return child.output
   }
 
   /** The transaction that ends the last child wakes this job; one that is not parked looks now and then. */
@@ -130,13 +149,9 @@ export class Children {
     return undefined
   }
 
-  async *#members(batch: string): AsyncGenerator<Member> {
-    for (let after = 0; ;) {
-      const found = await this.#history.journal.members(batch, after, page)
-      yield* found
-      if (found.length < page) return
-      after = found.at(-1)?.place ?? after
-    }
+  #members(batch: string): AsyncGenerator<Member> {
+    const { journal } = this.#history
+    return membersOf((id, after, limit) => journal.members(id, after, limit), batch)
   }
 
   #decoded(job: Callable<never, unknown>, output: string | null): Promise<unknown> {
@@ -149,6 +164,11 @@ export class Children {
     await this.#history.save(failed)
     throw failedBefore(failed)
   }
+}
+
+interface Begun {
+  readonly entry: StepEntry
+  readonly batch: string
 }
 
 function errorOf(name: string, child: Member | undefined): SerializedError {

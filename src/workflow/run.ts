@@ -17,17 +17,15 @@ import { LegworkError, optionError, type SerializedError, serializeError } from 
 import type { Emitter } from '../core/events.ts'
 import { type Outcome, StepError } from '../core/outcome.ts'
 import { retryPolicy } from '../core/retry.ts'
+import type { NewJob } from '../store/queries/enqueue.ts'
 import type { StepEntry } from '../store/queries/steps.ts'
 import { Children, type Family } from './children.ts'
 import { History, valueOf } from './history.ts'
 import type { Journal } from './journal.ts'
 import { Rest } from './rest.ts'
 import { type CarryOut, Steps } from './steps.ts'
-import { undoable, type Undo, undoOf, type Verdict } from './undo.ts'
+import { callOf, undoable, type Undo, undoOf, type Verdict } from './undo.ts'
 import { Waits } from './waits.ts'
-
-/** More than ever come: an undo waits for no signal. */
-const everyWake = 2 ** 31 - 1
 
 const nameRule =
   'text of 1 to 500 characters that neither begins with ! nor ends with # and a number, or a pair of text and key'
@@ -90,7 +88,7 @@ export class Run implements DurableRun {
     this.#rest.close()
     if (outcome.kind === 'released' || outcome.kind === 'snooze') return outcome
     if (!this.#history.verdict && (outcome.kind === 'parked' || outcome.kind === 'retry')) return outcome
-    if (outcome.kind === 'completed' && !this.#history.isRead) return outcome
+    if (outcome.kind === 'completed' && !this.#history.isRead && this.#attempt.job.claim === 1) return outcome
     try {
       return await this.#undoAfter(outcome)
     } catch (error) {
@@ -110,7 +108,7 @@ export class Run implements DurableRun {
     if (!earlier && (outcome.kind === 'completed' || steps.length === 0)) return outcome
     const verdict = earlier ?? (outcome as Verdict)
     if (!earlier) await this.#parts.journal.unwind(job, JSON.stringify(verdict))
-    const unknown = steps.some((entry) => !this.#undos.has(entry.name))
+    const unknown = steps.some(({ name }) => !this.#undos.has(name) && !known.has(callOf(name)))
     if (unknown && !earlier) return { kind: 'parked', delay: 0, wakes: 0 } // another attempt finds them by running the handler
     await this.#steps.stop()
     return new Promise((resolve, reject) => {
@@ -118,7 +116,7 @@ export class Run implements DurableRun {
         rest.close() // what still waits there belongs to the next attempt
         how()
       }
-      const park = (delay: number) => finish(() => resolve({ kind: 'parked', delay, wakes: everyWake }))
+      const park = (delay: number) => finish(() => resolve({ kind: 'parked', delay, wakes: this.#history.wakes }))
       const rest: Rest = this.#createRest(park)
       this.#undoAll(rest, steps, verdict).then(
         (result) => finish(() => resolve(result)),
@@ -146,24 +144,23 @@ export class Run implements DurableRun {
   }
 
   async #undo(rest: Rest, entry: StepEntry, error: SerializedError | undefined): Promise<SerializedError | undefined> {
+    const name = undoOf(entry.name)
+    const call = (await this.#history.entries()).get(callOf(entry.name))
+    if (call) {
+      const row = valueOf(call.output) as NewJob
+      return failureOf(() => new Children(this.#history, rest, this.#parts.family).undo(name, row))
+    }
     const undo = this.#undos.get(entry.name)
     if (!undo) {
       const message = `Step "${entry.name}" could not be undone: the code does not come to a step of that name any more.`
       return { name: 'StepError', message, ...(error && { cause: error }) }
     }
-    const name = undoOf(entry.name)
     const carryOut = this.#steps.plainly(name, async ({ idempotencyKey, attempt, signal }) => {
       const facts = { idempotencyKey, attempt, signal, key: this.#steps.keyOf(entry.name), error }
       await undo(valueOf(entry.output), facts)
     })
     const plan = { name, retry: this.#attempt.retry, timeout: undefined, atMostOnce: false, undoable: false }
-    try {
-      await rest.during(() => this.#steps.perform({ ...plan, rest, isUndo: true, carryOut }))
-      return undefined
-    } catch (failure) {
-      if (!(failure instanceof StepError)) throw failure
-      return serializeError(failure)
-    }
+    return failureOf(() => rest.during(() => this.#steps.perform({ ...plan, rest, isUndo: true, carryOut })))
   }
 
   #step<R>(
@@ -173,13 +170,15 @@ export class Run implements DurableRun {
   ): Promise<Wire<R>> {
     return this.#rest.during(async () => {
       const known = await this.#history.entries()
-      if (undo && (!this.#history.verdict || known.has(full))) this.#undos.set(full, undo as Undo)
+      const isCall = undo !== undefined && typeof undo !== 'function'
+      if (undo && !isCall && (!this.#history.verdict || known.has(full))) this.#undos.set(full, undo as Undo)
       const plan = {
         name: full,
         retry: retry === undefined ? this.#attempt.retry : retryPolicy(retry),
         timeout: timeout === undefined ? undefined : milliseconds(timeout, 'timeout'),
         atMostOnce,
         undoable: undo !== undefined,
+        undoCall: isCall ? () => this.#parts.family.prepareCall(undo) : undefined,
         rest: this.#rest,
         isUndo: false,
         carryOut: carryOut(full),
@@ -207,6 +206,17 @@ export class Run implements DurableRun {
     const count = (this.#counts.get(text) ?? 0) + 1
     this.#counts.set(text, count)
     return count === 1 ? text : `${text}#${count}`
+  }
+}
+
+/** How a step that undoes has failed for good; undefined when it has not. */
+async function failureOf(undo: () => Promise<unknown>): Promise<SerializedError | undefined> {
+  try {
+    await undo()
+    return undefined
+  } catch (failure) {
+    if (!(failure instanceof StepError)) throw failure
+    return serializeError(failure)
   }
 }
 

@@ -5,11 +5,13 @@ import type { StepFacts } from '../core/durable.ts'
 import { isUnreachable, LegworkError, type SerializedError, serializeError } from '../core/errors.ts'
 import { controlOf, StepError } from '../core/outcome.ts'
 import { retryAfterOf, retryDelay, type RetryPolicy } from '../core/retry.ts'
+import type { NewJob } from '../store/queries/enqueue.ts'
 import type { StepEntry } from '../store/queries/steps.ts'
 import type { History } from './history.ts'
 import type { Begin } from './journal.ts'
 import type { Rest } from './rest.ts'
 import { Try } from './try.ts'
+import { callOf } from './undo.ts'
 
 /** A step as it is carried out, whatever kind it is. */
 export interface Plan {
@@ -18,6 +20,8 @@ export interface Plan {
   readonly timeout: number | undefined
   readonly atMostOnce: boolean
   readonly undoable: boolean
+  /** Prepares the job that undoes it, if one does; its row is stored. */
+  readonly undoCall?: (() => NewJob | Promise<NewJob>) | undefined
   /** What counts it: the handler's steps and the undos do not wait for each other. */
   readonly rest: Rest
   /** Set for what has to be done although the job must stop. */
@@ -59,6 +63,7 @@ export class Steps {
     const { rest } = plan
     const isOver = !plan.isUndo && this.#history.verdict !== undefined
     if (isOver || rest.closed) return rest.forever()
+    if (!memo && plan.undoCall) await this.#noteCall(plan.name, await plan.undoCall())
     let entry: StepEntry = memo ?? this.#history.begin(plan.name, plan.undoable)
     if (memo?.state === 'begun' && plan.atMostOnce) return this.#fail(entry, interrupted(plan.name))
     if (memo?.state === 'due') await rest.wait(memo.delay ?? 0)
@@ -138,6 +143,10 @@ export class Steps {
       cancel?.()
       this.#tries.delete(facts)
     }
+  }
+
+  async #noteCall(name: string, row: NewJob): Promise<void> {
+    await this.#history.save({ ...this.#history.begin(callOf(name)), state: 'done', output: JSON.stringify(row) })
   }
 
   /** Undefined when it is not tried again. */

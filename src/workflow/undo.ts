@@ -14,6 +14,11 @@ export function undoOf(step: string): string {
   return `${verdictName} ${step}`
 }
 
+/** What is stored of a step whose undo is a job of its own: the row of that job. */
+export function callOf(step: string): string {
+  return `!call ${step}`
+}
+
 /** Why this job is being undone, once that is decided; it does not change any more. */
 export function verdictOf(known: ReadonlyMap<string, StepEntry>): Verdict | undefined {
   const entry = known.get(verdictName)

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { Abort, job } from '../../src/index.ts'
+import { Abort, type AnyJob, job } from '../../src/index.ts'
 
 export const sagaTables = `
   create table ledger (n int, entry text);
@@ -12,13 +12,24 @@ export const isDeclined = (n: number): boolean => n % 5 === 0
 export const isUnshippable = (n: number): boolean => n % 11 === 4
 export const fails = (n: number): boolean => isDeclined(n) || isUnshippable(n)
 
-/** An order: its stock in the same database, a payment and a shipping service that know nothing of transactions. */
-export function orderJob(pool: pg.Pool) {
-  const retry = { attempts: 20, backoff: 'fixed', first: '50ms' } as const
-  return job('order', { retry, crashes: 1_000 }, async ({ input, step, sleep }) => {
+/**
+ * An order: its stock in the same database, a payment and a shipping service that know nothing of transactions. Shipping
+ * is a job of its own, and so is what gives stock back.
+ */
+export function sagaJobs(pool: pg.Pool) {
+  const options = { retry: { attempts: 20, backoff: 'fixed', first: '50ms' }, crashes: 1_000 } as const
+  const release = job('release', options, async ({ input }) => {
+    await pool.query('delete from hold where n = $1', [input])
+  })
+  const ship = job('ship', options, async ({ input }) => {
+    if (isUnshippable(input as number)) throw new Abort('no carrier goes there')
+    await pool.query('insert into shipped values ($1) on conflict do nothing', [input])
+    return input as number
+  })
+  const order = job('order', options, async ({ input, step, sleep, run }) => {
     const n = input as number
     await step('hold', () => pool.query('insert into hold values ($1) on conflict do nothing', [n]).then(() => n), {
-      undo: () => pool.query('delete from hold where n = $1', [n]).then(() => undefined),
+      undo: release.with(n),
     })
     await step.tx('book', (tx) => tx.query('insert into ledger values ($1, $2) returning n', [n, 'booked']))
     if (n % 3 === 0) await sleep('1500ms')
@@ -28,13 +39,11 @@ export function orderJob(pool: pg.Pool) {
         await pool.query('update charge set refunded = true where key = $1', [key])
       },
     })
-    await step('ship', async () => {
-      if (isUnshippable(n)) throw new Abort('no carrier goes there')
-      await pool.query('insert into shipped values ($1) on conflict do nothing', [n])
-    })
+    await run(ship, n)
     await step.tx('close', (tx) => tx.query('insert into ledger values ($1, $2) returning n', [n, 'closed']))
     return n
   })
+  return { order, all: [order, ship, release] satisfies AnyJob[] }
 }
 
 async function charge(pool: pg.Pool, key: string, n: number, attempt: number): Promise<string> {

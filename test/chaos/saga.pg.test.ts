@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { legwork } from '../../src/index.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 import { run, type Script, until } from './processes.ts'
-import { fails, orderJob, sagaTables } from './saga-jobs.ts'
+import { fails, sagaJobs, sagaTables } from './saga-jobs.ts'
 
 const total = 200
 const workers = 3
@@ -16,10 +16,11 @@ test('200 orders with undo survive killed workers: every figure agrees', { timeo
   const pool = new pg.Pool({ connectionString: server.url, max: 2 })
   onTestFinished(() => pool.end())
   await pool.query(sagaTables)
-  const lw = await legwork({ jobs: [orderJob(pool)], database: server.url })
+  const { order, all } = sagaJobs(pool)
+  const lw = await legwork({ jobs: all, database: server.url })
   onTestFinished(() => lw.close())
   const orders = Array.from({ length: total }, (_, n) => n)
-  await lw.enqueueMany(orderJob(pool), orders)
+  await lw.enqueueMany(order, orders)
 
   const kills = await killUntilDone(server.url, pool)
 
@@ -28,7 +29,7 @@ test('200 orders with undo survive killed workers: every figure agrees', { timeo
   const bad = orders.filter(fails)
   const numbers = async (sql: string) => (await pool.query<{ n: number }>(sql)).rows.map(({ n }) => n)
   const ended = (state: string) =>
-    numbers(`select input::int as n from legwork.jobs where state = '${state}' order by 1`)
+    numbers(`select input::int as n from legwork.jobs where name = 'order' and state = '${state}' order by 1`)
   expect(await ended('completed')).toEqual(good)
   expect(await ended('compensated')).toEqual(bad)
   expect(await numbers('select n from hold order by 1')).toEqual(good)
@@ -53,6 +54,8 @@ async function killUntilDone(url: string, pool: pg.Pool): Promise<number> {
 }
 
 async function countEnded(pool: pg.Pool): Promise<number> {
-  const { rows } = await pool.query<{ n: number }>('select count(*)::int as n from legwork.finished')
+  const { rows } = await pool.query<{ n: number }>(
+    `select count(*)::int as n from legwork.finished where name = 'order'`,
+  )
   return rows[0]?.n ?? 0
 }

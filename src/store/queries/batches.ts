@@ -25,6 +25,23 @@ export interface Member {
   readonly error: SerializedError | null
 }
 
+/** A job that a durable one has begun. */
+export interface Child {
+  readonly id: string
+  /** The name of the step. */
+  readonly step: string
+  /** It goes on when its parent fails or is cancelled. */
+  readonly detached: boolean
+  /** Undefined until it has ended. */
+  readonly state: FinalState | undefined
+}
+
+/** Where a list of children goes on. */
+export interface ChildCursor {
+  readonly batch: string
+  readonly place: number
+}
+
 /** Children that a step of a durable job begins. */
 export interface ChildrenPlan {
   readonly step: string
@@ -82,6 +99,14 @@ const openBatchesStatement = repeatable(
   'lw_batches_open',
   `select id::text as id from legwork.batch
     where slot = $1::smallint and waiter = $2::bigint and kind = 1 and pending > 0 and not detached order by id`,
+)
+
+const childrenStatement = repeatable(
+  'lw_children',
+  `select m.job_id::text as id, b.id::text as batch, m.place, b.step, b.detached, m.state
+     from legwork.batch b join legwork.member m on m.batch_id = b.id
+    where b.slot = $1::smallint and b.waiter = $2::bigint and b.kind = 1 and (b.id, m.place) > ($3::bigint, $4::int)
+    order by b.id, m.place limit $5::int`,
 )
 
 /** Parents that have failed or were cancelled without anybody who could tell their children: their worker died. */
@@ -152,6 +177,18 @@ export async function members(on: Queryable, batch: string, after: number, limit
   return rows.map(({ state, ...rest }) => ({ ...rest, state: state === null ? undefined : finalStateOf(state) }))
 }
 
+/** The children of a job in the order in which they were begun, after a place. */
+export async function children(
+  on: Queryable,
+  slot: number,
+  parent: string,
+  { batch, place }: ChildCursor,
+  limit: number,
+): Promise<(Child & ChildCursor)[]> {
+  const rows = await on.query<ChildRow>(childrenStatement, [slot, parent, batch, place, limit])
+  return rows.map(({ state, ...rest }) => ({ ...rest, state: state === null ? undefined : finalStateOf(state) }))
+}
+
 /** The batches of children that end with this job and have not ended. */
 export async function openBatches(on: Queryable, slot: number, parent: string): Promise<string[]> {
   return (await on.query<{ id: string }>(openBatchesStatement, [slot, parent])).map((row) => row.id)
@@ -204,4 +241,13 @@ interface MemberRow extends Record<string, unknown> {
   readonly reason: string | null
   readonly output: string | null
   readonly error: SerializedError | null
+}
+
+interface ChildRow extends Record<string, unknown> {
+  readonly id: string
+  readonly batch: string
+  readonly place: number
+  readonly step: string
+  readonly detached: boolean
+  readonly state: number | null
 }

@@ -6,21 +6,37 @@ const whyStatement = repeatable(
   `select q.paused_at is not null as paused, q.pause_reason,
           (select count(*)::int from legwork.worker w
             where w.ended_at is null and $2::text = any(w.names) and (w.queues is null or q.name = any(w.queues))) as workers,
-          (select h.job_id::text from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as holder
-     from legwork.queue q where q.name = $1::text`,
+          (select h.job_id::text from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as holder,
+          set.kind, set.pending, set.total, set.next
+     from legwork.queue q
+     left join lateral (
+       select b.kind, b.pending, b.total,
+              (select m.job_id::text from legwork.member m where m.batch_id = b.id and m.state is null order by m.place limit 1) as next
+         from legwork.batch b where b.slot = $3::smallint and b.waiter = $5::bigint and b.pending > 0 order by b.id limit 1) set on true
+    where q.name = $1::text`,
 )
 
-/** Why a job that could run does not run, in words for a person; undefined when nothing but its turn is missing. */
+/** Why a job does not run, in words for a person; undefined when nothing but its turn is missing, or time or a signal. */
 export async function whyWaiting(on: Queryable, slot: number, job: JobRecord): Promise<string | undefined> {
-  if (job.state !== 'ready' && job.state !== 'blocked') return undefined
-  const [row] = await on.query<{
-    paused: boolean
-    pause_reason: string | null
-    workers: number
-    holder: string | null
-  }>(whyStatement, [job.queue, job.name, slot, job.key ?? null])
+  if (job.state !== 'ready' && job.state !== 'blocked' && job.state !== 'waiting') return undefined
+  const [row] = await on.query<WhyRow>(whyStatement, [job.queue, job.name, slot, job.key ?? null, job.id])
+  const open = row && `${row.pending} of ${row.total} have not ended, the first is job ${row.next}`
+  if (row?.kind === 2) return `the jobs that it comes after: ${open}`
+  if (row?.kind === 1) return `its children: ${open}`
+  if (job.state === 'waiting') return undefined
   if (row?.paused) return `queue "${job.queue}" is paused${row.pause_reason ? `: ${row.pause_reason}` : ''}`
   if (row && row.holder !== null && row.holder !== job.id) return `job ${row.holder} has the key "${job.key}"`
   if (row?.workers === 0) return `no running worker serves queue "${job.queue}" and knows a job named "${job.name}"`
   return undefined
+}
+
+interface WhyRow extends Record<string, unknown> {
+  readonly paused: boolean
+  readonly pause_reason: string | null
+  readonly workers: number
+  readonly holder: string | null
+  readonly kind: number | null
+  readonly pending: number
+  readonly total: number
+  readonly next: string | null
 }
