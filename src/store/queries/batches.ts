@@ -101,12 +101,16 @@ const openBatchesStatement = repeatable(
     where slot = $1::smallint and waiter = $2::bigint and kind = 1 and pending > 0 and not detached order by id`,
 )
 
+/** Batch by batch: joined, the planner may choose to read all members there are. */
 const childrenStatement = repeatable(
   'lw_children',
-  `select m.job_id::text as id, b.id::text as batch, m.place, b.step, b.detached, m.state
-     from legwork.batch b join legwork.member m on m.batch_id = b.id
-    where b.slot = $1::smallint and b.waiter = $2::bigint and b.kind = 1 and (b.id, m.place) > ($3::bigint, $4::int)
-    order by b.id, m.place limit $5::int`,
+  `select m.id, b.id::text as batch, m.place, b.step, b.detached, m.state
+     from (select o.id, o.step, o.detached from legwork.batch o
+            where o.slot = $1::smallint and o.waiter = $2::bigint and o.kind = 1 and o.id >= $3::bigint order by o.id) b
+    cross join lateral (
+      select m.job_id::text as id, m.place, m.state from legwork.member m
+       where m.batch_id = b.id and m.place > case when b.id = $3::bigint then $4::int else 0 end order by m.place limit $5::int) m
+    limit $5::int`,
 )
 
 /** Parents that have failed or were cancelled without anybody who could tell their children: their worker died. */

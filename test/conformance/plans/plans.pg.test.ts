@@ -1,16 +1,20 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createStore } from '../../../src/store/sql-store.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
-import { benchOf, type StoreBench } from '../support.ts'
+import type { JobRecord } from '../../../src/store/queries/find.ts'
+import { benchOf, newJob, type StoreBench } from '../support.ts'
 import { type Explained, ExplainingConnection, rowsRead } from './explained.ts'
 
 /** Jobs a statement of these tests is about. */
 const batch = 50
 
 /** Tables that grow with the work; none of them may ever be read from end to end. */
-const growing = /^(job|key_holder|attempt|feed|finished)/
+const growing = /^(job|key_holder|attempt|feed|finished|batch|member)/
 
 const names = ['plain', 'keyed', 'delayed', 'unique']
+
+/** Sets of jobs that other jobs wait for, over and ended long ago. */
+const sets = 2_000
 
 const histories: readonly [string, (database: TestDatabase) => Promise<void>][] = [
   ['were never analyzed', (database) => fill(database, 20_000)],
@@ -104,7 +108,38 @@ async function useEverything(bench: StoreBench, connection: ExplainingConnection
     enqueue(...Array.from({ length: batch }, (_, n) => ({ name: 'unique', unique: `u${n}` }))),
   )
   await some('list', () => store.list({ limit: batch }))
+  await useFamilies(bench, some)
 }
+
+/** Children of a parent that runs, and a job that comes after all of them. */
+async function useFamilies({ store, worker, enqueue }: StoreBench, some: Some): Promise<void> {
+  const one = await worker()
+  await enqueue({ name: 'parent', queue: 'family' })
+  const [parent] = await one.claim({ limit: 1, names: ['parent'], queues: ['family'], priorities: [0] })
+  const { id, claim } = parent!
+  const rows = Array.from({ length: batch }, () => newJob({ name: 'child', queue: 'family' }))
+  const plan = { step: 'run', place: 1, rows, atOnce: batch - 10, detached: false }
+  let set: string | undefined
+  await some(
+    'startChildren',
+    async () => (set = await store.startChildren(one.id, { id, slot: 0, claim }, plan)),
+    3 * batch,
+  )
+  const ids = (await store.members(set!, 0, batch)).map(({ job }) => job)
+  await some('come after', () => store.enqueue([newJob({ name: 'last', after: { ids, policy: 'run' } })]))
+  const claimed = await one.claim({ limit: batch, names: ['child'], queues: ['family'], priorities: [0] })
+  expect(claimed).toHaveLength(batch - 10)
+  await some('open batches', () => store.openBatches(id))
+  await some('why', () => store.whyWaiting({ id, state: 'waiting', queue: 'default', name: 'parent' } as JobRecord))
+  await some('tell', () => one.end(claimed), 3 * batch)
+  const rest = await one.claim({ limit: batch, names: ['child'], queues: ['family'], priorities: [0] })
+  await some('tell the last', () => one.end(rest))
+  await some('batch', () => store.batch(set!))
+  await some('children', () => store.children(id, { batch: '0', place: 0 }, batch))
+  expect(await store.batch(set!)).toMatchObject({ pending: 0 })
+}
+
+type Some = (what: string, work: () => Promise<unknown>, most?: number) => Promise<void>
 
 /** No growing table is read from end to end or sorted, and what is read belongs to the batch. */
 function check(what: string, explained: Explained, most: number): void {
@@ -141,6 +176,14 @@ async function fill(database: TestDatabase, count: number): Promise<void> {
     `insert into legwork.finished (id, created_at, queue_id, claim, slot, priority, state, attempt, crashes, name)
        select -n * 256, now(), 1, 1, 0, 0, case when n % 50 = 0 then 11 else 10 end, 1, 0, 'plain'
          from (select count(*) as old from legwork.finished) f, generate_series(f.old + 1, f.old + $1::int) n`,
+    [count],
+  )
+  await database.query(
+    `with added as (
+       insert into legwork.batch (id, slot, kind, waiter, step, total, pending, begun)
+         select nextval('legwork.batch_seq') << 8, 0, 1, -n * 256, 's', 8, 0, 8 from generate_series(1, least($1::int, ${sets})) n returning id, waiter)
+     insert into legwork.member (slot, job_id, batch_id, place, state) select 0, waiter - m * 256, id, m, 10 from added, generate_series(1, 8) m
+     on conflict do nothing`,
     [count],
   )
 }
