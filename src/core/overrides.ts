@@ -1,4 +1,3 @@
-import type { AnyJob } from './definition.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { optionError } from './errors.ts'
 import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
@@ -10,6 +9,12 @@ export interface Overrides {
     | number
     | false
   readonly timeout?: Duration
+}
+
+/** As much of a definition as can be overridden. */
+interface Defaults {
+  readonly retry: RetryPolicy
+  readonly timeout: number | undefined
 }
 
 /** The overrides as they are stored, or null when there are none. */
@@ -26,13 +31,13 @@ export function encodeOverrides(overrides: Overrides): string | null {
 }
 
 /** The policy of one job: its own where it has one, else its definition's. */
-export function retryOf(definition: AnyJob, stored: Readonly<Record<string, unknown>>): RetryPolicy {
+export function retryOf(definition: Defaults, stored: Readonly<Record<string, unknown>>): RetryPolicy {
   const own = stored['retry'] as Partial<RetryPolicy> | undefined
   return own ? { ...definition.retry, ...own } : definition.retry
 }
 
 /** Likewise the timeout, milliseconds. */
-export function timeoutOf(definition: AnyJob, stored: Readonly<Record<string, unknown>>): number | undefined {
+export function timeoutOf(definition: Defaults, stored: Readonly<Record<string, unknown>>): number | undefined {
   return (stored['timeout'] as number | undefined) ?? definition.timeout
 }
 

@@ -69,7 +69,7 @@ async function done(
 }
 
 async function* results(store: Store, id: string): AsyncGenerator<Settled<unknown>> {
-  for await (const { job, state, reason, output, error } of membersOf(store.members, id)) {
+  for await (const { job, state, reason, output, error } of membersOf(store, id)) {
     if (state === 'completed')
       yield { id: job, state, output: output === null ? undefined : (JSON.parse(output) as unknown) }
     else if (state) yield { id: job, state, reason: reason ?? undefined, error: error ?? undefined }

@@ -27,7 +27,7 @@ export async function cancelChildren(parts: CancelParts, parent: string, reason:
 /** Cancels the members of a batch that have not ended; returns how many. */
 export async function cancelMembers(parts: CancelParts, batch: string, reason: string): Promise<number> {
   let count = 0
-  for await (const { state, job } of membersOf(parts.store.members, batch))
+  for await (const { state, job } of membersOf(parts.store, batch))
     if (state === undefined && (await cancelJob(parts, job, reason))) count++
   return count
 }

@@ -5,10 +5,10 @@ import type { Store } from './store.ts'
 const page = 1_000
 
 /** All members of a batch in order, read a page at a time: there may be 100,000. */
-export function membersOf(read: Store['members'], batch: string): AsyncGenerator<Member> {
+export function membersOf(from: Pick<Store, 'members'>, batch: string): AsyncGenerator<Member> {
   return pages<Member, number>(
     0,
-    (after) => read(batch, after, page),
+    (after) => from.members(batch, after, page),
     ({ place }) => place,
   )
 }

@@ -150,8 +150,7 @@ export class Children {
   }
 
   #members(batch: string): AsyncGenerator<Member> {
-    const { journal } = this.#history
-    return membersOf((id, after, limit) => journal.members(id, after, limit), batch)
+    return membersOf(this.#history.journal, batch)
   }
 
   #decoded(job: Callable<never, unknown>, output: string | null): Promise<unknown> {

@@ -73,10 +73,10 @@ export class Run implements DurableRun {
       sleep: (duration, name = 'sleep') => waits.sleep(this.#nameOf(name), milliseconds(duration, 'duration')),
       sleepUntil: (instant, name = 'sleep') => waits.sleep(this.#nameOf(name), instant),
       waitFor: (topic, options) => waits.signal(this.#nameOf(`wait for ${topic}`), topic, options),
-      run: (async (job: Callable<never, unknown>, input?: unknown, options: RunOptions = {}) =>
-        children.run(this.#nameOf(options.name ?? `run ${job.name}`), job, input, options)) as RunChild,
-      runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options: RunAllOptions = {}) =>
-        children.runAll(this.#nameOf(options.name ?? `run all ${job.name}`), job, inputs, options)) as RunAll,
+      run: (async (job: Callable<never, unknown>, input?: unknown, options?: RunOptions) =>
+        children.run(this.#nameOf(options?.name ?? `run ${job.name}`), job, input, options ?? {})) as RunChild,
+      runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options?: RunAllOptions) =>
+        children.runAll(this.#nameOf(options?.name ?? `run all ${job.name}`), job, inputs, options ?? {})) as RunAll,
       commit: () => this.#note('!commit', () => undefined),
       now: async () => new Date(await this.#note<number>('!now', () => parts.clock.now())),
       random: () => this.#note('!random', () => Math.random()),

@@ -53,7 +53,7 @@ test('a child that fails is an error that the parent can catch, and the same in 
     try {
       await run(fails)
     } catch (error) {
-      seen.push(String((error as Error).message))
+      seen.push((error as Error).message)
     }
     await sleep('1h')
     return 'went on'
@@ -157,7 +157,7 @@ test('children are cancelled with their parent, and theirs with them; detached o
   await advance('1m')
   await ref.cancel('the customer went away')
   await advance('1m')
-  const states = async (name: string) => (await engine.list({ name })).jobs.map((found) => found.state).sort()
+  const states = async (name: string) => (await engine.list({ name })).jobs.map((found) => found.state).toSorted()
   expect(await states('top')).toEqual(['cancelled'])
   expect(await states('middle')).toEqual(['cancelled'])
   expect(await states('slow')).toEqual(['cancelled', 'waiting'])
