@@ -7,7 +7,9 @@ import type { FeedEntry, FeedSnapshot } from './queries/feed.ts'
 import type { Gap, QueueRow } from './queries/lanes.ts'
 import type { JobPage, ListOptions } from './queries/list.ts'
 import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
+import type { StepRecord, UndoRecord } from './queries/look.ts'
 import type { Redriven } from './queries/redrive.ts'
+import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
 import type { Signal } from './queries/signals.ts'
@@ -46,7 +48,8 @@ export interface Store {
     job: StepJob,
     entry: StepEntry,
     work: (tx: unknown) => Promise<string | null>,
-    begin?: (work: (tx: unknown) => Promise<void>) => Promise<unknown>,
+    begin: ((work: (tx: unknown) => Promise<void>) => Promise<unknown>) | undefined,
+    took: () => number,
   ): Promise<StepResult | undefined>
   /** Sends JSON text to an unfinished job; the lanes it was woken in, undefined when there is no such job. */
   sendSignal(id: string, topic: string, data: string | null): Promise<readonly LaneName[] | undefined>
@@ -55,7 +58,13 @@ export interface Store {
   /**
    * Notes a signal as the result of a wait, if it is still there; undefined when the job is not this worker's any more.
    */
-  takeSignal(workerId: number, job: StepJob, signal: Signal, entry: StepEntry): Promise<boolean | undefined>
+  takeSignal(
+    workerId: number,
+    job: StepJob,
+    signal: Signal,
+    entry: StepEntry,
+    took: number,
+  ): Promise<boolean | undefined>
   /** The steps of a job are being undone from now on, and why. */
   unwind(workerId: number, job: StepJob, why: string): Promise<boolean>
   /**
@@ -103,6 +112,12 @@ export interface Store {
   cancel(id: string, reason: string): Promise<Cancelled>
   /** Dead and cancelled jobs run again, scheduled ones run now; the rest is left alone and left out of the answer. */
   redrive(ids: readonly string[]): Promise<Redriven>
+  /** The steps of a job in the order in which they began. */
+  steps(id: string): Promise<StepRecord[]>
+  /** The undos of a job in the order in which they are carried out. */
+  undos(id: string): Promise<UndoRecord[]>
+  /** Notes what a person says of an undo that failed. */
+  resolveUndo(id: string, step: string, how: 'retry' | 'skip' | 'done'): Promise<Resolved>
 
   /** A name for this database that no other has. */
   installation(): Promise<string>

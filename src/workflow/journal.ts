@@ -32,8 +32,8 @@ export class Journal {
   }
 
   /** @throws LW_LEASE_LOST: nothing was written, another worker has the job */
-  async save(job: Job, entry: StepEntry): Promise<void> {
-    const [isMine] = await this.#of(job.slot).saves.add([{ ...entry, id: job.id, claim: job.claim }])
+  async save(job: Job, entry: StepEntry, took: number): Promise<void> {
+    const [isMine] = await this.#of(job.slot).saves.add([{ ...entry, id: job.id, claim: job.claim, took }])
     if (isMine !== true) throw lost(job)
   }
 
@@ -43,8 +43,9 @@ export class Journal {
     entry: StepEntry,
     work: (tx: unknown) => Promise<string | null>,
     begin: Begin | undefined,
+    took: () => number,
   ): Promise<string | null> {
-    const written = await this.track(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin))
+    const written = await this.track(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin, took))
     if (!written) throw lost(job)
     return written.output
   }
@@ -54,8 +55,8 @@ export class Journal {
   }
 
   /** Notes a signal as the result of a wait; false when another wait has taken it. */
-  async take(job: Job, signal: Signal, entry: StepEntry): Promise<boolean> {
-    const taken = await this.track(this.#store.takeSignal(this.#workerId(), job, signal, entry))
+  async take(job: Job, signal: Signal, entry: StepEntry, took: number): Promise<boolean> {
+    const taken = await this.track(this.#store.takeSignal(this.#workerId(), job, signal, entry, took))
     if (taken === undefined) throw lost(job)
     return taken
   }
