@@ -16,7 +16,7 @@ import {
 import { cancel } from './queries/cancel.ts'
 import { claim } from './queries/claim.ts'
 import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
-import { appendFeed, type FeedSnapshot, readFeed } from './queries/feed.ts'
+import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
 import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
@@ -144,7 +144,7 @@ async function listSafely(connection: Connection, slots: readonly number[], opti
 function feedSnapshot(
   connection: Connection,
   id: string,
-  after: { claim: number; seq: string },
+  after: FeedPlace,
   limit: number,
 ): Promise<FeedSnapshot | undefined> {
   const slot = slotOf(id)
@@ -152,7 +152,9 @@ function feedSnapshot(
     await tx.script('set transaction isolation level repeatable read, read only')
     const job = await find(tx, slot, id)
     if (!job) return undefined
-    return { job, attempts: await attempts(tx, slot, id), lines: await readFeed(tx, slot, id, after, limit) }
+    const lines = await readFeed(tx, slot, id, after, limit)
+    const steps = await readSteps(tx, slot, id, after.step ?? '0', limit)
+    return { job, attempts: await attempts(tx, slot, id), lines, steps }
   })
 }
 

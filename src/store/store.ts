@@ -3,7 +3,7 @@ import type { BatchStatus, ChildrenPlan, Follow, Member } from './queries/batche
 import type { Cancelled } from './queries/cancel.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
-import type { FeedEntry, FeedSnapshot } from './queries/feed.ts'
+import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { Gap, QueueRow } from './queries/lanes.ts'
 import type { JobPage, ListOptions } from './queries/list.ts'
 import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
@@ -101,8 +101,8 @@ export interface Store {
   /** Why a ready or blocked job does not run, in words; undefined when it is only waiting for its turn. */
   whyWaiting(job: JobRecord): Promise<string | undefined>
   attempts(id: string): Promise<AttemptRecord[]>
-  /** The job, its attempts and its feed lines after a place, all as of one moment. */
-  readFeed(id: string, after: { claim: number; seq: string }, limit: number): Promise<FeedSnapshot | undefined>
+  /** The job, its attempts, and its feed lines and steps after a place, all as of one moment. */
+  readFeed(id: string, after: FeedPlace, limit: number): Promise<FeedSnapshot | undefined>
   /** Runs `work` in a transaction of this database. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /** Those of the ids that have ended, and those that are nowhere. */

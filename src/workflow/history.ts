@@ -84,6 +84,7 @@ export class History {
   async learn(entry: StepEntry): Promise<void> {
     const known = await this.entries()
     known.set(entry.name, entry)
+    this.journal.onWritten(this.attempt.job.id)
     if (!this.#events.heard('step')) return
     const { name, state, attempt, error } = entry
     this.#events.emit('step', { ...this.attempt.event, step: name, state, attempt, error })
@@ -106,7 +107,7 @@ const kindNames = {
 function drifted({ job }: DurableAttempt, memo: StepEntry, kind: StepKind): LegworkError {
   const message = `Job ${job.id} (${job.name}) remembers ${JSON.stringify(memo.name)} as ${kindNames[memo.kind]}, and the code asks for ${kindNames[kind]} of that name.`
   return new LegworkError('LW_STEP_DRIFT', message, {
-    hint: 'Give what is new a new name, or pin jobs to the version of the code they began with.',
+    hint: 'Give what is new a new name.',
     details: { job: job.id, step: memo.name, was: memo.kind, is: kind },
   })
 }

@@ -19,9 +19,13 @@ export class Journal {
   readonly #pending = new Set<Promise<unknown>>()
   readonly #slots = new Map<number, { readonly saves: Saves; readonly loads: Loads }>()
 
-  constructor(store: Store, workerId: () => number) {
+  /** Called when something of this job was written. */
+  readonly onWritten: (id: string) => void
+
+  constructor(store: Store, workerId: () => number, onWritten: (id: string) => void) {
     this.#store = store
     this.#workerId = workerId
+    this.onWritten = onWritten
   }
 
   /** What a job remembers. One that was never claimed before remembers nothing: nothing is asked. */

@@ -15,8 +15,8 @@ const openStatement = repeatable(
 
 const settleStatement = repeatable(
   'lw_resolve_undo',
-  `insert into legwork.step as s (slot, job_id, name, place, state, output, ended_at)
-     select $1::smallint, $2::bigint, '!undo ' || $3::text, (select max(place) + 1 from legwork.step m where m.slot = $1::smallint and m.job_id = $2::bigint),
+  `insert into legwork.step as s (slot, job_id, claim, name, place, state, output, ended_at)
+     select $1::smallint, $2::bigint, (select f.claim from legwork.finished f where f.slot = $1::smallint and f.id = $2::bigint and f.state = 14), '!undo ' || $3::text, (select max(place) + 1 from legwork.step m where m.slot = $1::smallint and m.job_id = $2::bigint),
             2, jsonb_build_object('resolved', $4::text), legwork.now()
    on conflict (slot, job_id, name) do update set state = 2, output = excluded.output, ended_at = excluded.ended_at, seq = excluded.seq, due_at = null`,
 )
