@@ -225,9 +225,10 @@ function lineEvent(row: FeedRow): Placed {
   return { place, event: { type: 'log', at: row.at, ...line } }
 }
 
-function stepEvent({ at, step, kind, isUndo, state, failures, dueAt, error, resolved }: StepNews): Draft {
+function stepEvent(news: StepNews): Draft {
+  const { step, kind, isUndo, state, failures, dueAt, error, resolved } = news
   const told = state === 'waiting' && failures > 0 ? 'retrying' : state
-  const common = { at, step, failures, error, dueAt }
+  const common = { at: news.at, step, failures, error, dueAt }
   if (!isUndo) return { type: 'step', kind, state: told, ...common }
   return { type: 'undo', state: resolved === 'skip' ? 'skipped' : resolved === 'done' ? 'resolved' : told, ...common }
 }
