@@ -200,12 +200,13 @@ class Engine {
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
     const events = this.#events
     const family = createFamily({ store, clock, hub: this.#hub })
+    const onWritten = (id: string) => this.#hub.tellHere({ changed: [id] })
     const worker = new Worker({
       store,
       clock,
       events,
       definitions,
-      durable: (workerId) => createWorkflow({ store, clock, events, workerId, family }),
+      durable: (workerId) => createWorkflow({ store, clock, events, workerId, family, onWritten }),
       options: workerOptions(options, this.#parts.retention, this.#parts.use),
       onWritten: (written) => {
         this.#hub.tell({ ended: written.ended, changed: [...written.fed, ...written.returned], woken: written.woken })

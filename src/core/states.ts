@@ -72,10 +72,12 @@ export const transitions = {
   /** handed back at shutdown; the attempt is not counted */
   release: { from: ['running'], to: ['ready'] },
   /** its worker died; the crash is counted, the attempt is not */
-  rescue: { from: ['running'], to: ['ready', 'dead', 'cancelled'] },
+  rescue: { from: ['running', 'compensating'], to: ['ready', 'dead', 'cancelled', 'compensation_failed'] },
   fail: { from: ['running'], to: ['dead'] },
   /** a running job is asked first and ends as cancelled when its worker settles */
   cancel: { from: ['scheduled', 'blocked', 'ready', 'running', 'waiting'], to: ['cancelled'] },
+  /** by a person: every undo that failed is settled */
+  resolve: { from: ['compensation_failed'], to: ['compensated'] },
   /** by a person: a finished job runs again, a scheduled one at once */
   redrive: { from: ['dead', 'cancelled', 'compensation_failed', 'scheduled'], to: ['ready'] },
 } as const satisfies Record<string, { from: readonly State[]; to: readonly State[] }>

@@ -4,7 +4,8 @@ import type { SerializedError } from '../core/errors.ts'
 import { optionError } from '../core/errors.ts'
 import { isFinal, type FinalState } from '../core/states.ts'
 import type { AttemptRecord, JobRecord } from '../store/queries/find.ts'
-import type { FeedRow } from '../store/queries/feed.ts'
+import type { FeedRow, StepNews } from '../store/queries/feed.ts'
+import type { StepKind } from '../store/queries/steps.ts'
 import type { Store } from '../store/store.ts'
 import type { Hint, Hub } from './hub.ts'
 import { notFound } from './results.ts'
@@ -31,6 +32,10 @@ export type JobEvent = EventBase &
         /** Milliseconds until the next attempt. */
         readonly delay: number | undefined
       }
+    /** Of a durable job: what was written of a step last. One that is written again comes again. */
+    | ({ readonly type: 'step'; readonly kind: StepKind } & StepEvent)
+    /** The same of an undo. `skipped` and `resolved`: a person has said so. */
+    | ({ readonly type: 'undo' } & StepEvent<'skipped' | 'resolved'>)
     | {
         readonly type: 'ended'
         readonly state: FinalState
@@ -38,6 +43,20 @@ export type JobEvent = EventBase &
         readonly error: SerializedError | undefined
       }
   )
+
+interface StepEvent<More = never> {
+  readonly step: string
+  /**
+   * `started`: only what is written before it ends, as steps with an `undo` are. `waiting`: a sleep or a wait has begun.
+   * `retrying`: a try failed, and there will be another one. `failed`: for good.
+   */
+  readonly state: 'started' | 'waiting' | 'retrying' | 'completed' | 'failed' | More
+  /** Tries that failed. */
+  readonly failures: number
+  /** Of the last try. */
+  readonly error: SerializedError | undefined
+  readonly dueAt: Date | undefined
+}
 
 export interface FeedOptions {
   /** Only events after this cursor. */
@@ -50,14 +69,15 @@ const page = 500
 
 /**
  * The feed of one job: what has happened, then what happens, until it ends. Lifecycle events are not stored: they are
- * read off the job's row and its attempts, and put in order with the stored lines by (claim, phase, seq).
+ * read off the job's row and its attempts, and put in order with the stored lines by (claim, phase, seq). Steps are read
+ * off their rows; they have an order of their own, so a cursor names a place in each of the two.
  */
 export async function* followFeed(
   parts: { store: Store; clock: Clock; hub: Hub },
   id: string,
   options: FeedOptions,
 ): AsyncGenerator<JobEvent> {
-  let after = parseCursor(options.after ?? '0.0.0')
+  let after = parseCursor(options.after ?? '0.0.0.0')
   const news = new News(parts.hub, parts.clock, id)
   try {
     while (!options.signal?.aborted) {
@@ -78,20 +98,53 @@ export async function* followFeed(
 async function readEvents(
   store: Store,
   id: string,
-  after: Place,
+  after: Cursor,
 ): Promise<{ events: JobEvent[]; more: boolean; over: boolean }> {
   // Lines have phase 1: a place in phase 2 or later of a claim is past all of them.
   const seq = after.phase > 1 ? lastSeq : after.phase === 1 ? after.seq : '0'
-  const snapshot = await store.readFeed(id, { claim: after.claim, seq }, page)
+  const snapshot = await store.readFeed(id, { claim: after.claim, seq, step: after.step }, page)
   if (!snapshot) throw notFound(id)
-  const { job, attempts, lines } = snapshot
+  const { job, attempts, lines, steps } = snapshot
   const placed = [...lifecycle(job, attempts), ...lines.map(lineEvent)]
   const cut = lines.length === page ? placeOf(lines.at(-1)) : undefined // more lines follow: nothing after them yet
-  const events = placed
+  const rest = placed
     .filter(({ place }) => compare(place, after) > 0 && (!cut || compare(place, cut) <= 0))
     .toSorted((a, b) => compare(a.place, b.place))
-    .map(({ place, event }) => ({ ...event, cursor: `${place.claim}.${place.phase}.${place.seq}` }))
-  return { events, more: cut !== undefined, over: cut === undefined && isFinal(job.state) }
+  const isCut = { placed: cut !== undefined, steps: steps.length === page }
+  const more = isCut.placed || isCut.steps
+  return { events: merge(rest, steps, isCut, after), more, over: !more && isFinal(job.state) }
+}
+
+/** Both in order, as far as both are known: after the end of one that is cut off nothing of the other follows. */
+function merge(
+  placed: readonly Placed[],
+  steps: readonly StepNews[],
+  isCut: { readonly placed: boolean; readonly steps: boolean },
+  after: Cursor,
+): JobEvent[] {
+  const events: JobEvent[] = []
+  const lines = [...placed].toReversed()
+  const written = [...steps].toReversed()
+  let { claim, phase, seq, step } = after
+  for (;;) {
+    const [line, news] = [lines.at(-1), written.at(-1)]
+    if ((!line && isCut.placed) || (!news && isCut.steps)) return events
+    if (line && (!news || precedes(line, news))) {
+      lines.pop()
+      ;({ claim, phase, seq } = line.place)
+      events.push({ ...line.event, cursor: `${claim}.${phase}.${seq}.${step}` })
+    } else if (news) {
+      written.pop()
+      step = news.seq
+      events.push({ ...stepEvent(news), cursor: `${claim}.${phase}.${seq}.${step}` })
+    } else return events
+  }
+}
+
+/** Steps stand among the lines of their claim, by time. */
+function precedes({ place, event }: Placed, news: StepNews): boolean {
+  if (place.claim !== news.claim) return place.claim < news.claim
+  return place.phase === 1 ? event.at.getTime() <= news.at.getTime() : place.phase === 0
 }
 
 /** Place of an event: the claim it belongs to; within it 0 start, 1 stored lines by seq, 2 end of the attempt, 3 end of the job. */
@@ -99,6 +152,11 @@ interface Place {
   readonly claim: number
   readonly phase: number
   readonly seq: string
+}
+
+/** The place of the last event, and the last step that was seen. */
+interface Cursor extends Place {
+  readonly step: string
 }
 
 type Draft = JobEvent extends infer E ? (E extends JobEvent ? Omit<E, 'cursor'> : never) : never
@@ -167,6 +225,14 @@ function lineEvent(row: FeedRow): Placed {
   return { place, event: { type: 'log', at: row.at, ...line } }
 }
 
+function stepEvent(news: StepNews): Draft {
+  const { step, kind, isUndo, state, failures, dueAt, error, resolved } = news
+  const told = state === 'waiting' && failures > 0 ? 'retrying' : state
+  const common = { at: news.at, step, failures, error, dueAt }
+  if (!isUndo) return { type: 'step', kind, state: told, ...common }
+  return { type: 'undo', state: resolved === 'skip' ? 'skipped' : resolved === 'done' ? 'resolved' : told, ...common }
+}
+
 function placeOf(row: FeedRow | undefined): Place | undefined {
   return row && { claim: row.claim, phase: 1, seq: row.seq }
 }
@@ -179,8 +245,8 @@ function compare(a: Place, b: Place): number {
   return a.claim - b.claim || a.phase - b.phase || Number(BigInt(a.seq) - BigInt(b.seq))
 }
 
-function parseCursor(cursor: string): Place {
-  const match = /^(\d{1,10})\.([0-3])\.(\d{1,19})$/.exec(cursor)
+function parseCursor(cursor: string): Cursor {
+  const match = /^(\d{1,10})\.([0-3])\.(\d{1,19})\.(\d{1,19})$/.exec(cursor)
   if (!match) throw optionError('after', 'a cursor of this feed', cursor)
-  return { claim: Number(match[1]), phase: Number(match[2]), seq: String(match[3]) }
+  return { claim: Number(match[1]), phase: Number(match[2]), seq: String(match[3]), step: String(match[4]) }
 }

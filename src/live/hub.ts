@@ -72,9 +72,14 @@ export class Hub {
     }
   }
 
+  /** Tells this process alone: others would be told more often than they need to know. */
+  tellHere(hint: Hint): void {
+    for (const listener of this.#listeners) listener(hint)
+  }
+
   /** Tells everyone. Never waits and never throws. */
   tell(hint: Hint): void {
-    for (const listener of this.#listeners) listener(hint)
+    this.tellHere(hint)
     if (this.#store.exclusive || this.#closed) return
     this.#pending = this.#pending ? merge(this.#pending, hint) : hint
     this.#sending ??= this.#send()

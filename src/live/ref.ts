@@ -12,6 +12,8 @@ import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
 import type { Hub } from './hub.ts'
 import { notFound, type Results } from './results.ts'
+import type { StepRecord, UndoRecord } from '../store/queries/look.ts'
+import { resolveUndo, type UndoResolution } from './undos.ts'
 
 export interface ResultOptions {
   /** How long to wait; the job goes on. Default: until it ends. */
@@ -55,6 +57,19 @@ export interface JobRef<Result = unknown> {
    * @throws LW_JOB_STATE in any other state
    */
   retry(): Promise<void>
+  /** The steps of a durable job in the order in which they began; empty for a job without steps. @throws LW_JOB_NOT_FOUND */
+  steps(): Promise<StepRecord[]>
+  /**
+   * The steps of a durable job that an undo is registered for, in the order in which they are undone, and how far each
+   * undo is. @throws LW_JOB_NOT_FOUND
+   */
+  undos(): Promise<UndoRecord[]>
+  /**
+   * For a person, when the job ended as `compensation_failed`: tries the undo of one step again (`'retry'`), leaves the
+   * step as it is (`'skip'`), or notes that it was undone by hand (`'done'`). When none is left the job is `compensated`.
+   * @throws LW_OPTION_INVALID when the undo of that step has not failed, LW_JOB_STATE, LW_JOB_NOT_FOUND: nothing was changed
+   */
+  resolveUndo(step: string, how: UndoResolution): Promise<void>
 }
 
 export interface RefParts {
@@ -131,6 +146,22 @@ class Ref<Result> implements JobRef<Result> {
     if (ids.length === 0) throw cannotRetry(await status(this.#parts, this.id))
     this.#parts.hub.tell({ woken, changed: [this.id] })
   }
+
+  async steps(): Promise<StepRecord[]> {
+    const steps = await this.#parts.store.steps(this.id)
+    if (steps.length === 0) await status(this.#parts, this.id)
+    return steps
+  }
+
+  async undos(): Promise<UndoRecord[]> {
+    const undos = await this.#parts.store.undos(this.id)
+    if (undos.length === 0) await status(this.#parts, this.id)
+    return undos
+  }
+
+  resolveUndo(step: string, how: UndoResolution): Promise<void> {
+    return resolveUndo(this.#parts, this.id, step, how)
+  }
 }
 
 async function status(parts: RefParts, id: string): Promise<JobRecord> {
@@ -176,7 +207,7 @@ function undoneOf({ id, name, state, reason, error }: Ended, details: Record<str
     'LW_JOB_COMPENSATION_FAILED',
     `Job ${id} (${name}) failed and not all could be undone: ${why}`,
     {
-      hint: 'Mend the cause and call retry(): what was not undone is tried again.',
+      hint: 'Mend the cause and call retry(): what was not undone is tried again. Or settle each with resolveUndo(step, how); undos() lists them.',
       details,
       ...cause,
     },

@@ -17,12 +17,14 @@ import {
 import { cancel } from './queries/cancel.ts'
 import { claim } from './queries/claim.ts'
 import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
-import { appendFeed, type FeedSnapshot, readFeed } from './queries/feed.ts'
+import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
 import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
+import { lookAtSteps, lookAtUndos } from './queries/look.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
+import { resolveUndo } from './queries/resolve.ts'
 import { whyWaiting } from './queries/why.ts'
 import { rescue, returnStrays } from './queries/rescue.ts'
 import {
@@ -68,12 +70,12 @@ export function createStore(connection: Connection): Store {
     settle: (scope, endings, returns) => settle(connection, scope, endings, returns),
     appendFeed: (slot, entries) => appendFeed(connection, slot, entries),
     saveSteps: (slot, workerId, writes) => saveSteps(connection, slot, workerId, writes),
-    stepTransaction: (workerId, job, entry, work, begin) =>
-      stepTransaction(connection, workerId, job, entry, work, begin),
+    stepTransaction: (workerId, job, entry, work, begin, took) =>
+      stepTransaction(connection, workerId, job, entry, work, begin, took),
     loadSteps: (slot, ids) => loadSteps(connection, slot, ids),
     sendSignal: (id, topic, data) => sendSignal(connection, slotOf(id), id, topic, data),
     waitingSignals: (job, topic) => waitingSignals(connection, job, topic),
-    takeSignal: (workerId, job, signal, entry) => takeSignal(connection, workerId, job, signal, entry),
+    takeSignal: (workerId, job, signal, entry, took) => takeSignal(connection, workerId, job, signal, entry, took),
     unwind: (workerId, held, why) => unwind(connection, workerId, held, why),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
@@ -108,6 +110,9 @@ export function createStore(connection: Connection): Store {
 
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
+    steps: (id) => lookAtSteps(connection, slotOf(id), id),
+    undos: (id) => lookAtUndos(connection, slotOf(id), id),
+    resolveUndo: (id, step, how) => connection.transaction((tx) => resolveUndo(tx, slotOf(id), id, step, how)),
 
     installation: () => installation(connection),
     queues: () => queues(connection),
@@ -141,7 +146,7 @@ async function listSafely(connection: Connection, slots: readonly number[], opti
 function feedSnapshot(
   connection: Connection,
   id: string,
-  after: { claim: number; seq: string },
+  after: FeedPlace,
   limit: number,
 ): Promise<FeedSnapshot | undefined> {
   const slot = slotOf(id)
@@ -149,7 +154,9 @@ function feedSnapshot(
     await tx.script('set transaction isolation level repeatable read, read only')
     const job = await find(tx, slot, id)
     if (!job) return undefined
-    return { job, attempts: await attempts(tx, slot, id), lines: await readFeed(tx, slot, id, after, limit) }
+    const lines = await readFeed(tx, slot, id, after, limit)
+    const steps = await readSteps(tx, slot, id, after.step ?? '0', limit)
+    return { job, attempts: await attempts(tx, slot, id), lines, steps }
   })
 }
 
@@ -167,16 +174,17 @@ async function stepTransaction(
   entry: StepEntry,
   work: (tx: unknown) => Promise<string | null>,
   begin: ((work: (tx: unknown) => Promise<void>) => Promise<unknown>) | undefined,
+  took: () => number,
 ): Promise<StepResult | undefined> {
   if (!begin) {
     return connection.transaction((own) => {
       const tx = openTransaction(own)
-      return writeStepWith(tx, workerId, job, entry, () => work(tx))
+      return writeStepWith(tx, workerId, job, entry, () => work(tx), took)
     })
   }
   let result: StepResult | undefined
   await begin(async (tx) => {
-    result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx))
+    result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx), took)
   })
   return result
 }

@@ -3,11 +3,13 @@ import type { BatchStatus, Child, ChildCursor, ChildrenPlan, Follow, Member } fr
 import type { Cancelled } from './queries/cancel.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
-import type { FeedEntry, FeedSnapshot } from './queries/feed.ts'
+import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { Gap, QueueRow } from './queries/lanes.ts'
 import type { JobPage, ListOptions } from './queries/list.ts'
 import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
+import type { StepRecord, UndoRecord } from './queries/look.ts'
 import type { Redriven } from './queries/redrive.ts'
+import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
 import type { Signal } from './queries/signals.ts'
@@ -46,7 +48,8 @@ export interface Store {
     job: StepJob,
     entry: StepEntry,
     work: (tx: unknown) => Promise<string | null>,
-    begin?: (work: (tx: unknown) => Promise<void>) => Promise<unknown>,
+    begin: ((work: (tx: unknown) => Promise<void>) => Promise<unknown>) | undefined,
+    took: () => number,
   ): Promise<StepResult | undefined>
   /** Sends JSON text to an unfinished job; the lanes it was woken in, undefined when there is no such job. */
   sendSignal(id: string, topic: string, data: string | null): Promise<readonly LaneName[] | undefined>
@@ -55,7 +58,13 @@ export interface Store {
   /**
    * Notes a signal as the result of a wait, if it is still there; undefined when the job is not this worker's any more.
    */
-  takeSignal(workerId: number, job: StepJob, signal: Signal, entry: StepEntry): Promise<boolean | undefined>
+  takeSignal(
+    workerId: number,
+    job: StepJob,
+    signal: Signal,
+    entry: StepEntry,
+    took: number,
+  ): Promise<boolean | undefined>
   /** The steps of a job are being undone from now on, and why. */
   unwind(workerId: number, job: StepJob, why: string): Promise<boolean>
   /**
@@ -94,8 +103,8 @@ export interface Store {
   /** Why a ready or blocked job does not run, in words; undefined when it is only waiting for its turn. */
   whyWaiting(job: JobRecord): Promise<string | undefined>
   attempts(id: string): Promise<AttemptRecord[]>
-  /** The job, its attempts and its feed lines after a place, all as of one moment. */
-  readFeed(id: string, after: { claim: number; seq: string }, limit: number): Promise<FeedSnapshot | undefined>
+  /** The job, its attempts, and its feed lines and steps after a place, all as of one moment. */
+  readFeed(id: string, after: FeedPlace, limit: number): Promise<FeedSnapshot | undefined>
   /** Runs `work` in a transaction of this database. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /** Those of the ids that have ended, and those that are nowhere. */
@@ -105,6 +114,12 @@ export interface Store {
   cancel(id: string, reason: string): Promise<Cancelled>
   /** Dead and cancelled jobs run again, scheduled ones run now; the rest is left alone and left out of the answer. */
   redrive(ids: readonly string[]): Promise<Redriven>
+  /** The steps of a job in the order in which they began. */
+  steps(id: string): Promise<StepRecord[]>
+  /** The undos of a job in the order in which they are carried out. */
+  undos(id: string): Promise<UndoRecord[]>
+  /** Notes what a person says of an undo that failed. */
+  resolveUndo(id: string, step: string, how: 'retry' | 'skip' | 'done'): Promise<Resolved>
 
   /** A name for this database that no other has. */
   installation(): Promise<string>

@@ -37,9 +37,9 @@ export class Children {
 
   run(name: string, job: Callable<never, unknown>, input: unknown, options: RunOptions): Promise<unknown> {
     return this.#rest.during(async () => {
-      const memo = await this.#remembered(name)
+      const memo = await this.#remembered(name, 'run')
       if (memo?.state === 'done') return this.#decoded(job, memo.output)
-      const begun = await this.#begin(name, memo, () => this.#prepare(job, [input], options), options)
+      const begun = await this.#begin(name, 'run', memo, () => this.#prepare(job, [input], options), options)
       return this.#decoded(job, await this.#outputOf(begun, job.name))
     })
   }
@@ -50,7 +50,7 @@ export class Children {
       const memo = (await this.#history.entries()).get(name)
       if (memo?.state === 'done') return
       if (memo?.state === 'failed') throw failedBefore(memo)
-      await this.#outputOf(await this.#begin(name, memo, () => [row], { detach: true }), row.name)
+      await this.#outputOf(await this.#begin(name, 'run', memo, () => [row], { detach: true }), row.name)
     })
   }
 
@@ -64,9 +64,15 @@ export class Children {
     if (!Number.isInteger(most) || most < 1)
       throw optionError('concurrency', 'a whole number above 0', options.concurrency)
     return this.#rest.during(async () => {
-      const memo = await this.#remembered(name)
+      const memo = await this.#remembered(name, 'runAll')
       if (inputs.length === 0 && !memo) return []
-      const { entry, batch } = await this.#begin(name, memo, () => this.#prepare(job, inputs, options), options)
+      const { entry, batch } = await this.#begin(
+        name,
+        'runAll',
+        memo,
+        () => this.#prepare(job, inputs, options),
+        options,
+      )
       if (memo?.state === 'done') return this.#results(job, batch, options.settle === true)
       const { failed, total } = await this.#over(batch)
       if (failed > 0 && options.settle !== true) {
@@ -84,8 +90,8 @@ export class Children {
   }
 
   /** Whatever an earlier attempt has come to; a failure is thrown, and what must not begin any more waits for ever. */
-  async #remembered(name: string): Promise<StepEntry | undefined> {
-    const memo = (await this.#history.entries()).get(name)
+  async #remembered(name: string, kind: 'run' | 'runAll'): Promise<StepEntry | undefined> {
+    const memo = await this.#history.recall(name, kind)
     if (memo?.state === 'failed') throw failedBefore(memo)
     if (memo?.state !== 'done' && (this.#history.verdict || this.#rest.closed)) return this.#rest.forever()
     return memo
@@ -93,16 +99,17 @@ export class Children {
 
   async #begin(
     name: string,
+    kind: 'run' | 'runAll',
     memo: StepEntry | undefined,
     prepare: () => NewJob[] | Promise<NewJob[]>,
     options: RunAllOptions,
   ): Promise<Begun> {
     if (memo) return { entry: memo, batch: (valueOf(memo.output) as { batch: string }).batch }
     const rows = await prepare()
-    const begun = this.#history.begin(name)
+    const begun = this.#history.begin(name, kind)
     const { journal, attempt } = this.#history
     const atOnce = options.concurrency ?? rows.length
-    const plan = { step: name, place: begun.place, rows, atOnce, detached: options.detach === true }
+    const plan = { step: name, kind, place: begun.place, rows, atOnce, detached: options.detach === true }
     const batch = await journal.startChildren(attempt.job, plan)
     const entry: StepEntry = { ...begun, output: JSON.stringify({ batch }) }
     await this.#history.learn(entry)

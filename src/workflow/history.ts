@@ -1,6 +1,8 @@
+import type { Clock } from '../core/clock.ts'
 import type { DurableAttempt } from '../core/durable.ts'
+import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
-import type { StepEntry } from '../store/queries/steps.ts'
+import type { StepEntry, StepKind } from '../store/queries/steps.ts'
 import type { Journal } from './journal.ts'
 import { type Verdict, verdictOf } from './undo.ts'
 
@@ -9,12 +11,16 @@ export class History {
   readonly attempt: DurableAttempt
   readonly journal: Journal
   readonly #events: Emitter
+  readonly #clock: Clock
+  /** When what this attempt has begun began, by the process's clock. */
+  readonly #since = new Map<string, number>()
   #reading: Promise<Map<string, StepEntry>> | undefined
   #places = 0
   #wakes = 0
   #verdict: Verdict | undefined
 
-  constructor(attempt: DurableAttempt, journal: Journal, events: Emitter) {
+  constructor(attempt: DurableAttempt, journal: Journal, events: Emitter, clock: Clock) {
+    this.#clock = clock
     this.attempt = attempt
     this.journal = journal
     this.#events = events
@@ -46,14 +52,31 @@ export class History {
     return this.#reading
   }
 
+  /**
+   * What is remembered under a name.
+   * @throws LW_STEP_DRIFT when the name stood for something of another kind
+   */
+  async recall(name: string, kind: StepKind): Promise<StepEntry | undefined> {
+    const memo = (await this.entries()).get(name)
+    if (memo && memo.kind !== kind) throw drifted(this.attempt, memo, kind)
+    return memo
+  }
+
   /** A new entry, the next in the order of the starts. */
-  begin(name: string, undoable = false): StepEntry {
+  begin(name: string, kind: StepKind = 'step', undoable = false): StepEntry {
+    this.#since.set(name, this.#clock.now())
     const rest = { attempt: 0, delay: undefined, output: null, error: undefined }
-    return { name, place: ++this.#places, state: 'begun', undoable, ...rest }
+    return { name, kind, place: ++this.#places, state: 'begun', undoable, ...rest }
+  }
+
+  /** Milliseconds since it began, as far as this attempt knows. */
+  took({ name }: StepEntry): number {
+    const now = this.#clock.now()
+    return Math.max(0, now - (this.#since.get(name) ?? now))
   }
 
   async save(entry: StepEntry): Promise<void> {
-    await this.journal.save(this.attempt.job, entry)
+    await this.journal.save(this.attempt.job, entry, this.took(entry))
     await this.learn(entry)
   }
 
@@ -61,6 +84,7 @@ export class History {
   async learn(entry: StepEntry): Promise<void> {
     const known = await this.entries()
     known.set(entry.name, entry)
+    this.journal.onWritten(this.attempt.job.id)
     if (!this.#events.heard('step')) return
     const { name, state, attempt, error } = entry
     this.#events.emit('step', { ...this.attempt.event, step: name, state, attempt, error })
@@ -70,4 +94,20 @@ export class History {
 /** JSON text as a value; nothing is undefined. */
 export function valueOf(json: string | null): unknown {
   return json === null ? undefined : JSON.parse(json)
+}
+
+const kindNames = {
+  step: 'a step',
+  sleep: 'a sleep',
+  wait: 'a wait for a signal',
+  run: 'a child job',
+  runAll: 'a list of child jobs',
+} as const satisfies Record<StepKind, string>
+
+function drifted({ job }: DurableAttempt, memo: StepEntry, kind: StepKind): LegworkError {
+  const message = `Job ${job.id} (${job.name}) remembers ${JSON.stringify(memo.name)} as ${kindNames[memo.kind]}, and the code asks for ${kindNames[kind]} of that name.`
+  return new LegworkError('LW_STEP_DRIFT', message, {
+    hint: 'Give what is new a new name.',
+    details: { job: job.id, step: memo.name, was: memo.kind, is: kind },
+  })
 }

@@ -19,9 +19,13 @@ export class Journal {
   readonly #pending = new Set<Promise<unknown>>()
   readonly #slots = new Map<number, { readonly saves: Saves; readonly loads: Loads }>()
 
-  constructor(store: Store, workerId: () => number) {
+  /** Called when something of this job was written. */
+  readonly onWritten: (id: string) => void
+
+  constructor(store: Store, workerId: () => number, onWritten: (id: string) => void) {
     this.#store = store
     this.#workerId = workerId
+    this.onWritten = onWritten
   }
 
   /** What a job remembers. One that was never claimed before remembers nothing: nothing is asked. */
@@ -32,8 +36,8 @@ export class Journal {
   }
 
   /** @throws LW_LEASE_LOST: nothing was written, another worker has the job */
-  async save(job: Job, entry: StepEntry): Promise<void> {
-    const [isMine] = await this.#of(job.slot).saves.add([{ ...entry, id: job.id, claim: job.claim }])
+  async save(job: Job, entry: StepEntry, took: number): Promise<void> {
+    const [isMine] = await this.#of(job.slot).saves.add([{ ...entry, id: job.id, claim: job.claim, took }])
     if (isMine !== true) throw lost(job)
   }
 
@@ -43,8 +47,9 @@ export class Journal {
     entry: StepEntry,
     work: (tx: unknown) => Promise<string | null>,
     begin: Begin | undefined,
+    took: () => number,
   ): Promise<string | null> {
-    const written = await this.track(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin))
+    const written = await this.track(this.#store.stepTransaction(this.#workerId(), job, entry, work, begin, took))
     if (!written) throw lost(job)
     return written.output
   }
@@ -54,8 +59,8 @@ export class Journal {
   }
 
   /** Notes a signal as the result of a wait; false when another wait has taken it. */
-  async take(job: Job, signal: Signal, entry: StepEntry): Promise<boolean> {
-    const taken = await this.track(this.#store.takeSignal(this.#workerId(), job, signal, entry))
+  async take(job: Job, signal: Signal, entry: StepEntry, took: number): Promise<boolean> {
+    const taken = await this.track(this.#store.takeSignal(this.#workerId(), job, signal, entry, took))
     if (taken === undefined) throw lost(job)
     return taken
   }

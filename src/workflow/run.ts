@@ -57,7 +57,7 @@ export class Run implements DurableRun {
     this.#attempt = attempt
     this.#parts = parts
     this.#rest = this.#createRest((delay) => attempt.park(delay, this.#history.wakes))
-    this.#history = new History(attempt, parts.journal, parts.events)
+    this.#history = new History(attempt, parts.journal, parts.events, parts.clock)
     this.#steps = new Steps(this.#history, parts.clock)
     const waits = new Waits(this.#history, this.#rest, parts.clock)
     const children = new Children(this.#history, this.#rest, parts.family)
@@ -107,7 +107,7 @@ export class Run implements DurableRun {
     const steps = undoable(known)
     if (!earlier && (outcome.kind === 'completed' || steps.length === 0)) return outcome
     const verdict = earlier ?? (outcome as Verdict)
-    if (!earlier) await this.#parts.journal.unwind(job, JSON.stringify(verdict))
+    await this.#parts.journal.unwind(job, JSON.stringify(verdict)) // whoever goes on with it shows that, too
     const unknown = steps.some(({ name }) => !this.#undos.has(name) && !known.has(callOf(name)))
     if (unknown && !earlier) return { kind: 'parked', delay: 0, wakes: 0 } // another attempt finds them by running the handler
     await this.#steps.stop()
@@ -151,16 +151,32 @@ export class Run implements DurableRun {
       return failureOf(() => new Children(this.#history, rest, this.#parts.family).undo(name, row))
     }
     const undo = this.#undos.get(entry.name)
-    if (!undo) {
-      const message = `Step "${entry.name}" could not be undone: the code does not come to a step of that name any more.`
-      return { name: 'StepError', message, ...(error && { cause: error }) }
-    }
+    if (!undo) return this.#cannotUndo(entry.name, name, error)
     const carryOut = this.#steps.plainly(name, async ({ idempotencyKey, attempt, signal }) => {
       const facts = { idempotencyKey, attempt, signal, key: this.#steps.keyOf(entry.name), error }
       await undo(valueOf(entry.output), facts)
     })
     const plan = { name, retry: this.#attempt.retry, timeout: undefined, atMostOnce: false, undoable: false }
     return failureOf(() => rest.during(() => this.#steps.perform({ ...plan, rest, isUndo: true, carryOut })))
+  }
+
+  /** Unless it was undone before, or a person has said that it need not be. */
+  async #cannotUndo(
+    step: string,
+    name: string,
+    cause: SerializedError | undefined,
+  ): Promise<SerializedError | undefined> {
+    const memo = await this.#history.recall(name, 'step')
+    if (memo?.state === 'done') return undefined
+    const message = `Step "${step}" could not be undone: the code does not come to a step of that name any more.`
+    const failure = { name: 'StepError', message, ...(cause && { cause }) }
+    await this.#history.save({
+      ...(memo ?? this.#history.begin(name)),
+      state: 'failed',
+      delay: undefined,
+      error: failure,
+    })
+    return failure
   }
 
   #step<R>(

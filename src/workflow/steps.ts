@@ -56,15 +56,14 @@ export class Steps {
 
   /** From what is remembered to the result: at once, or after as many tries as it takes. */
   async perform(plan: Plan): Promise<string | null> {
-    const known = await this.#history.entries()
-    const memo = known.get(plan.name)
+    const memo = await this.#history.recall(plan.name, 'step')
     if (memo?.state === 'done') return memo.output
     if (memo?.state === 'failed') throw failedBefore(memo)
     const { rest } = plan
     const isOver = !plan.isUndo && this.#history.verdict !== undefined
     if (isOver || rest.closed) return rest.forever()
     if (!memo && plan.undoCall) await this.#noteCall(plan.name, await plan.undoCall())
-    let entry: StepEntry = memo ?? this.#history.begin(plan.name, plan.undoable)
+    let entry: StepEntry = memo ?? this.#history.begin(plan.name, 'step', plan.undoable)
     if (memo?.state === 'begun' && plan.atMostOnce) return this.#fail(entry, interrupted(plan.name))
     if (memo?.state === 'due') await rest.wait(memo.delay ?? 0)
     else if (!memo && (plan.undoable || plan.atMostOnce)) await this.#history.save(entry)
@@ -103,7 +102,8 @@ export class Steps {
         facts.throwIfAborted()
         return output
       }
-      const output = await this.#history.journal.saveWith(job, entry, inTransaction, begin)
+      const took = () => this.#history.took(entry)
+      const output = await this.#history.journal.saveWith(job, entry, inTransaction, begin, took)
       await this.#history.learn({ ...entry, state: 'done', output })
       return output
     }

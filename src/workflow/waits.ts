@@ -25,11 +25,12 @@ export class Waits {
   /** @param until milliseconds from now, or an instant */
   sleep(name: string, until: number | Date): Promise<void> {
     return this.#rest.during(async () => {
-      const memo = (await this.#history.entries()).get(name)
+      const memo = await this.#history.recall(name, 'sleep')
       const isOver = memo !== undefined && (memo.delay ?? 0) <= 0
       if (this.#history.verdict) return isOver ? undefined : this.#rest.forever()
       const delay = memo?.delay ?? (typeof until === 'number' ? until : until.getTime() - this.#clock.now())
-      if (!memo) await this.#history.save({ ...this.#history.begin(name), state: 'due', delay: Math.max(0, delay) })
+      if (!memo)
+        await this.#history.save({ ...this.#history.begin(name, 'sleep'), state: 'due', delay: Math.max(0, delay) })
       await this.#rest.wait(delay)
     })
   }
@@ -37,10 +38,10 @@ export class Waits {
   signal<T>(name: string, topic: string, { timeout, match = () => true }: WaitOptions<T> = {}): Promise<T | undefined> {
     const limit = timeout === undefined ? Infinity : milliseconds(timeout, 'timeout')
     return this.#rest.during(async () => {
-      const memo = (await this.#history.entries()).get(name)
+      const memo = await this.#history.recall(name, 'wait')
       if (memo?.state === 'done') return this.#received<T>(topic, memo)
       if (this.#history.verdict) return this.#rest.forever()
-      const entry: StepEntry = memo ?? { ...this.#history.begin(name), state: 'due', delay: limit }
+      const entry: StepEntry = memo ?? { ...this.#history.begin(name, 'wait'), state: 'due', delay: limit }
       if (!memo && limit < Infinity) await this.#history.save(entry)
       return this.#untilTaken(topic, entry, match)
     })
@@ -64,7 +65,8 @@ export class Waits {
     const signals = await journal.waitingSignals(attempt.job, topic)
     const signal = await this.#firstMatch(topic, signals, match)
     if (!signal) return undefined
-    if (!(await journal.take(attempt.job, signal, entry))) return this.#take(topic, entry, match) // a wait beside this one was first
+    if (!(await journal.take(attempt.job, signal, entry, this.#history.took(entry))))
+      return this.#take(topic, entry, match) // a wait beside this one was first
     const taken: StepEntry = { ...entry, state: 'done', output: signal.data ?? 'null', delay: undefined }
     await this.#history.learn(taken)
     return taken

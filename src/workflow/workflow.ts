@@ -12,11 +12,13 @@ export interface WorkflowParts {
   readonly events: Emitter
   readonly workerId: () => number
   readonly family: Family
+  /** Called when something of this job was written. */
+  readonly onWritten: (id: string) => void
 }
 
 /** What makes the jobs of a worker durable: one journal for all, a run for each attempt that has steps. */
-export function createWorkflow({ store, clock, events, workerId, family }: WorkflowParts): Durability {
-  const journal = new Journal(store, workerId)
+export function createWorkflow({ store, clock, events, workerId, family, onWritten }: WorkflowParts): Durability {
+  const journal = new Journal(store, workerId, onWritten)
   const onError = (error: unknown) => events.emit('error', { during: 'undoing a job', error })
   return {
     begin: (attempt) => new Run(attempt, { clock, journal, events, family, onError }),

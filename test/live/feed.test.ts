@@ -22,6 +22,9 @@ function short(event: JobEvent): string {
       return `${event.outcome} ${event.attempt}`
     case 'ended':
       return event.state
+    case 'step':
+    case 'undo':
+      return `${event.type} ${event.step} ${event.state} ${event.failures}`
     case 'enqueued':
       return 'enqueued'
   }

@@ -2,7 +2,7 @@ import { type } from 'arktype'
 import * as v from 'valibot'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import { type JobRef, type Legwork, job } from '../../src/index.ts'
+import { type JobRef, type Legwork, type StepRecord, type UndoRecord, job } from '../../src/index.ts'
 
 declare const lw: Legwork
 
@@ -127,4 +127,13 @@ test('hooks get the event of their name', () => {
   )
   // @ts-expect-error -- no such event
   lw.on('finished', () => undefined)
+})
+
+test('the steps of a job, and what a person says of an undo, are typed', () => {
+  const ref = lw.ref('1')
+  expectTypeOf(ref.steps()).resolves.toEqualTypeOf<StepRecord[]>()
+  expectTypeOf(ref.undos()).resolves.toEqualTypeOf<UndoRecord[]>()
+  void ref.resolveUndo('charge card', 'skip')
+  // @ts-expect-error -- not a resolution
+  void ref.resolveUndo('charge card', 'ignore')
 })

@@ -2,7 +2,7 @@ import type { SerializedError } from '../../core/errors.ts'
 import { type FinalState, stateCode } from '../../core/states.ts'
 import { once, type Queryable, repeatable } from '../connection.ts'
 import { enqueue, enqueuePayload, type NewJob } from './enqueue.ts'
-import type { StepJob } from './steps.ts'
+import { kindCodes, type StepJob } from './steps.ts'
 
 /** How far a set of jobs is that something waits for. */
 export interface BatchStatus {
@@ -45,6 +45,7 @@ export interface ChildCursor {
 /** Children that a step of a durable job begins. */
 export interface ChildrenPlan {
   readonly step: string
+  readonly kind: 'run' | 'runAll'
   /** Number of the step in the order of the starts. */
   readonly place: number
   readonly rows: readonly NewJob[]
@@ -80,8 +81,8 @@ const addStatement = once('lw_batch_add', 'select legwork.add_members($1::bigint
 
 const noteStatement = once(
   'lw_children_note',
-  `insert into legwork.step (slot, job_id, name, place, state, output)
-     values ($1::smallint, $2::bigint, $3::text, $4::int, 1, jsonb_build_object('batch', $5::text))`,
+  `insert into legwork.step (slot, job_id, name, place, state, output, kind, claim)
+     values ($1::smallint, $2::bigint, $3::text, $4::int, 1, jsonb_build_object('batch', $5::text), $6::smallint, $7::int)`,
 )
 
 const statusStatement = repeatable(
@@ -156,7 +157,8 @@ export async function startChildren(
   const { rows, atOnce, detached, step } = plan
   const id = await openBatch(tx, [parent.slot, 1, parent.id, step, rows.length, atOnce, detached, null])
   await addMembers(tx, id, rows, atOnce)
-  await tx.query(noteStatement, [parent.slot, parent.id, step, plan.place, id])
+  const kind = kindCodes[plan.kind]
+  await tx.query(noteStatement, [parent.slot, parent.id, step, plan.place, id, kind, parent.claim])
   return id
 }
 

@@ -1,5 +1,7 @@
 import type { AttemptRecord, JobRecord } from './find.ts'
+import type { SerializedError } from '../../core/errors.ts'
 import { type Queryable, repeatable } from '../connection.ts'
+import { kindOf, type StepKind } from './steps.ts'
 
 /** A line for the feed of a running job, fenced by its claim. `data` is JSON text. */
 export interface FeedEntry {
@@ -64,6 +66,32 @@ export interface FeedSnapshot {
   readonly job: JobRecord
   readonly attempts: readonly AttemptRecord[]
   readonly lines: readonly FeedRow[]
+  readonly steps: readonly StepNews[]
+}
+
+/** How far somebody has read a feed. */
+export interface FeedPlace {
+  readonly claim: number
+  readonly seq: string
+  /** The last step that was seen; none when it is left out. */
+  readonly step?: string
+}
+
+/** A step as it was written last, or an undo. */
+export interface StepNews {
+  readonly claim: number
+  readonly seq: string
+  readonly at: Date
+  readonly step: string
+  readonly kind: StepKind
+  readonly isUndo: boolean
+  readonly state: 'started' | 'completed' | 'failed' | 'waiting'
+  /** Tries that failed. */
+  readonly failures: number
+  readonly dueAt: Date | undefined
+  readonly error: SerializedError | undefined
+  /** What a person has said of an undo. */
+  readonly resolved: 'skip' | 'done' | undefined
 }
 
 const read = repeatable(
@@ -82,6 +110,52 @@ export async function readFeed(
   limit: number,
 ): Promise<FeedRow[]> {
   return on.query<FeedRow & Record<string, unknown>>(read, [slot, id, after.claim, after.seq, limit])
+}
+
+/** A job has at most a few thousand, which its key finds: they need no index of their own. */
+const news = repeatable(
+  'lw_feed_steps',
+  `select claim, seq::text as seq, coalesce(ended_at, at) as at, name, kind, state, attempt, due_at, error, output ->> 'resolved' as resolved
+     from legwork.step s where s.slot = $1::smallint and s.job_id = $2::bigint and s.seq > $3::bigint
+      and (s.name not like '!%' or s.name like '!undo %') order by s.seq limit $4::int`,
+)
+
+/** The steps that were written after a place, in that order: of each what was written last. */
+export async function readSteps(
+  on: Queryable,
+  slot: number,
+  id: string,
+  after: string,
+  limit: number,
+): Promise<StepNews[]> {
+  return (await on.query<NewsRow>(news, [slot, id, after, limit])).map((row) => ({
+    claim: row.claim,
+    seq: row.seq,
+    at: row.at,
+    step: row.name.replace(/^!undo /, ''),
+    kind: kindOf[row.kind] ?? 'step',
+    isUndo: row.name.startsWith('!undo '),
+    state: newsStates[row.state] ?? 'started',
+    failures: row.attempt,
+    dueAt: row.due_at ?? undefined,
+    error: row.error ?? undefined,
+    resolved: row.resolved ?? undefined,
+  }))
+}
+
+const newsStates = ['started', 'started', 'completed', 'failed', 'waiting'] as const
+
+interface NewsRow extends Record<string, unknown> {
+  readonly claim: number
+  readonly seq: string
+  readonly at: Date
+  readonly name: string
+  readonly kind: number
+  readonly state: number
+  readonly attempt: number
+  readonly due_at: Date | null
+  readonly error: SerializedError | null
+  readonly resolved: 'skip' | 'done' | null
 }
 
 /** The last progress of each job as a JSON object by id. */

@@ -39,8 +39,15 @@ const leftBehind = repeatable(
 
 const blame =
   '(case when $6::boolean and (j.crashes = 0 or j.id = (select w.suspect from legwork.worker w where w.id = $1::int)) then 1 else 0 end)'
-const ends = `((j.cancel_at is not null and not exists (
-  select from legwork.step s where s.slot = $5::smallint and s.job_id = j.id and s.undoable)) or j.crashes + ${blame} >= coalesce(($3::jsonb ->> j.name)::int, $4::int))`
+const hasUndo = '(exists (select from legwork.undos($5::smallint, j.id)))'
+const over = (extra: string) => `j.crashes + ${blame} >= coalesce(($3::jsonb ->> j.name)::int, $4::int)${extra}`
+
+/**
+ * More deaths than its limit that a job with steps to undo is granted for undoing them. Its handler is called for that,
+ * and may be what kills workers; but no step begins any more, so most of what can kill does not run again.
+ */
+const undoBudget = 2
+const ends = `(case when ${hasUndo} then ${over(` + ${undoBudget}`)} else j.cancel_at is not null or ${over('')} end)`
 
 const slotsOf = repeatable(
   'lw_rescue_slots',
@@ -51,7 +58,8 @@ const slotsOf = repeatable(
  * Gives the jobs of a dead worker back. Blame: those that crashed no worker before become
  * suspects, and the suspect that was running is blamed again; suspects run one at a time, so innocent neighbours clear
  * themselves, and one that only waited is not blamed. What has reached its limit
- * or is to be cancelled is taken over under a new claim instead, and ended by the caller in the same transaction.
+ * or is to be cancelled is taken over under a new claim instead, and ended by the caller in the same transaction. One with
+ * steps to undo goes back once more for that.
  */
 const recover = repeatable(
   'lw_rescue_recover',
@@ -69,7 +77,14 @@ const recover = repeatable(
            seq = case when ${ends} then j.seq else nextval('legwork.job_seq') end
      where j.slot = $5::smallint and j.id = any(array(select id from mine))
      returning j.id, j.slot, j.claim, j.queue_id, j.priority, j.attempt, j.claimed_at, j.crashes, j.cancel_reason, j.key is not null as keyed,
-               case when j.worker_id is null then 'ready' when j.cancel_at is not null then 'cancelled' else 'poisoned' end as verdict
+               case when j.worker_id is null then 'ready' when ${hasUndo} then 'stuck' when j.cancel_at is not null then 'cancelled' else 'poisoned' end as verdict,
+               j.worker_id is null and j.crashes >= coalesce(($3::jsonb ->> j.name)::int, $4::int) as unwinds
+  ), unwound as (
+    insert into legwork.step (slot, job_id, name, place, state, error)
+      select slot, id, '!undo', 0, 2, jsonb_build_object('kind', 'dead', 'reason', 'poisoned', 'error', jsonb_build_object(
+             'name', 'LegworkError', 'code', 'LW_JOB_POISONED', 'message', format('The job was running in %s workers that died.', crashes)))
+        from moved where unwinds
+      on conflict do nothing
   ), kept as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome)
       select slot, id, claim - 1, attempt + 1, $1::int, claimed_at, case when $6::boolean then 'crashed' else 'released' end from moved
@@ -86,7 +101,8 @@ interface Moved extends Record<string, unknown> {
   readonly crashes: number
   readonly cancel_reason: string | null
   readonly keyed: boolean
-  readonly verdict: 'ready' | 'poisoned' | 'cancelled'
+  /** `stuck`: poisoned, and its steps cannot be undone without a person. */
+  readonly verdict: 'ready' | 'poisoned' | 'cancelled' | 'stuck'
 }
 
 /** Declares silent workers dead and gives their jobs back, each worker in a transaction of the caller's making. */
@@ -109,7 +125,7 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
   return {
     workers: dead.map((row) => row.id),
     returned: back.length,
-    poisoned: idsOf('poisoned'),
+    poisoned: [...idsOf('poisoned'), ...idsOf('stuck')],
     cancelled: idsOf('cancelled'),
     woken: [...woken, ...back.map((row) => ({ queueId: row.queue_id, priority: row.priority }))],
   }
@@ -130,9 +146,10 @@ function endingOf(row: Moved): Ending {
   const common = { id: row.id, claim: row.claim, output: null, keyed: row.keyed }
   if (row.verdict === 'cancelled')
     return { ...common, state: 'cancelled', error: null, reason: row.cancel_reason ?? 'cancelled' }
-  const message = `The job was running in ${row.crashes} workers that died.`
+  const stuck = row.verdict === 'stuck'
+  const message = `The job was running in ${row.crashes} workers that died${stuck ? ', the last ones while its steps were undone' : ''}.`
   const error = JSON.stringify({ name: 'LegworkError', code: 'LW_JOB_POISONED', message })
-  return { ...common, state: 'dead', error, reason: 'poisoned' }
+  return { ...common, state: stuck ? 'compensation_failed' : 'dead', error, reason: 'poisoned' }
 }
 
 /** Gives back what a living worker was granted by a claim whose answer it never got; nobody is to blame. */

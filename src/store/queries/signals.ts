@@ -40,9 +40,12 @@ const takeStatement = repeatable(
     update legwork.signal s set taken_by = $6::text
      where s.slot = $1::smallint and s.job_id = (select id from mine) and s.id = $5::bigint and coalesce(s.taken_by, $6::text) = $6::text returning s.data
   ), kept as (
-    insert into legwork.step as s (slot, job_id, name, place, state, output)
-      select $1::smallint, $2::bigint, $6::text, $7::int, 2, coalesce(data, 'null') from taken
-      on conflict (slot, job_id, name) do update set state = 2, due_at = null, output = excluded.output where s.state in (1, 4)
+    insert into legwork.step as s (slot, job_id, name, place, state, output, kind, claim, at, ended_at)
+      select $1::smallint, $2::bigint, $6::text, $7::int, 2, coalesce(data, 'null'), 3, $3::int,
+             legwork.now() - $8::float8 * interval '1 millisecond', legwork.now() from taken
+      on conflict (slot, job_id, name) do update set state = 2, due_at = null, output = excluded.output,
+          claim = excluded.claim, seq = excluded.seq, ended_at = excluded.ended_at
+        where s.state in (1, 4)
   )
   select (select count(*) from taken) = 1 as taken from mine`,
 )
@@ -83,8 +86,9 @@ export async function takeSignal(
   job: StepJob,
   signal: Signal,
   entry: StepEntry,
+  took: number,
 ): Promise<boolean | undefined> {
-  const params = [job.slot, job.id, job.claim, workerId, signal.id, entry.name, entry.place]
+  const params = [job.slot, job.id, job.claim, workerId, signal.id, entry.name, entry.place, took]
   const [row] = await on.query<{ taken: boolean }>(takeStatement, params)
   return row?.taken
 }

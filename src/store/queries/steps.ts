@@ -8,9 +8,16 @@ export type StepState = 'begun' | 'done' | 'failed' | 'due'
 const codes = { begun: 1, done: 2, failed: 3, due: 4 } as const satisfies Record<StepState, number>
 const stateOf = ['begun', 'begun', 'done', 'failed', 'due'] as const satisfies readonly StepState[]
 
+/** What a name stands for: one that was a sleep cannot answer for a step. */
+export type StepKind = 'step' | 'sleep' | 'wait' | 'run' | 'runAll'
+
+export const kindCodes = { step: 1, sleep: 2, wait: 3, run: 4, runAll: 5 } as const satisfies Record<StepKind, number>
+export const kindOf = ['step', 'step', 'sleep', 'wait', 'run', 'runAll'] as const satisfies readonly StepKind[]
+
 /** What a durable job remembers of one step. JSON values are text. */
 export interface StepEntry {
   readonly name: string
+  readonly kind: StepKind
   /** Its number in the order of the starts, from 1. */
   readonly place: number
   readonly state: StepState
@@ -27,6 +34,8 @@ export interface StepEntry {
 export interface StepWrite extends StepEntry {
   readonly id: string
   readonly claim: number
+  /** Milliseconds since it began. */
+  readonly took: number
 }
 
 /**
@@ -40,13 +49,15 @@ const saveStatement = repeatable(
        and ((j.id, j.claim) in (select u.id, u.claim from unnest($2::bigint[], $4::int[]) as u(id, claim))) is true
      for no key update
   ), kept as (
-    insert into legwork.step as s (slot, job_id, name, place, state, attempt, undoable, due_at, output, error)
-      select $1::smallint, id, name, place, state, attempt, undoable, legwork.now() + delay * interval '1 millisecond', output, error
-        from unnest($2::bigint[], $5::text[], $6::int[], $7::smallint[], $8::smallint[], $9::boolean[], $10::float8[], $11::jsonb[], $12::jsonb[])
-          as g(id, name, place, state, attempt, undoable, delay, output, error)
+    insert into legwork.step as s (slot, job_id, claim, name, place, state, attempt, undoable, due_at, output, error, kind, at, ended_at)
+      select $1::smallint, id, claim, name, place, state, attempt, undoable, legwork.now() + delay * interval '1 millisecond', output, error, kind,
+             legwork.now() - took * interval '1 millisecond', case when state in (2, 3) then legwork.now() end
+        from unnest($2::bigint[], $4::int[], $5::text[], $6::int[], $7::smallint[], $8::smallint[], $9::boolean[], $10::float8[], $11::jsonb[], $12::jsonb[], $13::smallint[], $14::float8[])
+          as g(id, claim, name, place, state, attempt, undoable, delay, output, error, kind, took)
        where (id in (select id from mine)) is true
       on conflict (slot, job_id, name) do update
-        set state = excluded.state, attempt = excluded.attempt, due_at = excluded.due_at, output = excluded.output, error = excluded.error
+        set state = excluded.state, attempt = excluded.attempt, due_at = excluded.due_at, output = excluded.output, error = excluded.error,
+            claim = excluded.claim, seq = excluded.seq, ended_at = excluded.ended_at
         where s.state in (1, 4)
   )
   select id::text as id from mine`,
@@ -54,7 +65,7 @@ const saveStatement = repeatable(
 
 const loadStatement = repeatable(
   'lw_steps_load',
-  `select j.id::text as id, j.wakes, s.name, s.place, s.state, s.attempt, s.undoable, s.output::text as output, s.error,
+  `select j.id::text as id, j.wakes, s.name, s.kind, s.place, s.state, s.attempt, s.undoable, s.output::text as output, s.error,
           (extract(epoch from s.due_at - legwork.now()) * 1000)::float8 as delay
      from legwork.job j left join lateral (
        select * from legwork.step s where s.slot = $1::smallint and s.job_id = j.id offset 0) s on true
@@ -100,6 +111,8 @@ export async function saveSteps(
     writes.map((write) => write.delay ?? null),
     writes.map((write) => write.output),
     writes.map((write) => (write.error ? JSON.stringify(write.error) : null)),
+    writes.map((write) => kindCodes[write.kind]),
+    writes.map((write) => write.took),
   ])
   return new Set(rows.map((row) => row.id))
 }
@@ -137,9 +150,11 @@ export async function forgetFailedSteps(on: Queryable, slot: number, ids: readon
 const lockText = `select j.id::text as id, s.state::text as state, s.output::text as output
    from legwork.job j left join legwork.step s on s.slot = $1::smallint and s.job_id = $2::bigint and s.name = $5::text and s.state = 2
   where j.slot = $1::smallint and j.id = $2::bigint and j.claim = $3::int and j.worker_id = $4::int for no key update of j`
-const writeText = `insert into legwork.step as s (slot, job_id, name, place, state, attempt, undoable, output)
-  values ($1::smallint, $2::bigint, $3::text, $4::int, 2, $5::smallint, $6::int = 1, $7::jsonb)
-  on conflict (slot, job_id, name) do update set state = 2, attempt = excluded.attempt, due_at = null, output = excluded.output, error = null
+const writeText = `insert into legwork.step as s (slot, job_id, name, place, state, attempt, undoable, output, claim, at, ended_at)
+  values ($1::smallint, $2::bigint, $3::text, $4::int, 2, $5::smallint, $6::int = 1, $7::jsonb, $8::int,
+          legwork.now() - $9::float8 * interval '1 millisecond', legwork.now())
+  on conflict (slot, job_id, name) do update set state = 2, attempt = excluded.attempt, due_at = null, output = excluded.output, error = null,
+      claim = excluded.claim, seq = excluded.seq, ended_at = excluded.ended_at
     where s.state in (1, 4)`
 
 export interface StepJob {
@@ -163,25 +178,28 @@ export async function writeStepWith(
   job: StepJob,
   entry: StepEntry,
   work: () => Promise<string | null>,
+  took: () => number,
 ): Promise<StepResult | undefined> {
   const [row] = await tx.query(lockText, [job.slot, job.id, job.claim, workerId, entry.name])
   if (!row) return undefined
   if (row['state'] === '2') return { output: row['output'] as string | null }
   const output = await work()
   const { name, place, attempt } = entry
-  await tx.query(writeText, [job.slot, job.id, name, place, attempt, entry.undoable ? 1 : 0, output])
+  const undoable = entry.undoable ? 1 : 0
+  await tx.query(writeText, [job.slot, job.id, name, place, attempt, undoable, output, job.claim, took()])
   return { output }
 }
 
-function entryOf({ place, state, attempt, undoable, output, error, delay }: StepRow, name: string): StepEntry {
+function entryOf({ kind, place, state, attempt, undoable, output, error, delay }: StepRow, name: string): StepEntry {
   const rest = { place, attempt, undoable, output, delay: delay ?? undefined, error: error ?? undefined }
-  return { ...rest, name, state: stateOf[state] ?? 'begun' }
+  return { ...rest, name, kind: kindOf[kind] ?? 'step', state: stateOf[state] ?? 'begun' }
 }
 
 interface StepRow extends Record<string, unknown> {
   readonly id: string
   readonly wakes: number
   readonly name: string | null
+  readonly kind: number
   readonly place: number
   readonly state: number
   readonly attempt: number

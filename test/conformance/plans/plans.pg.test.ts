@@ -118,7 +118,7 @@ async function useFamilies({ store, worker, enqueue }: StoreBench, some: Some): 
   const [parent] = await one.claim({ limit: 1, names: ['parent'], queues: ['family'], priorities: [0] })
   const { id, claim } = parent!
   const rows = Array.from({ length: batch }, () => newJob({ name: 'child', queue: 'family' }))
-  const plan = { step: 'run', place: 1, rows, atOnce: batch - 10, detached: false }
+  const plan = { step: 'run', kind: 'run' as const, place: 1, rows, atOnce: batch - 10, detached: false }
   let set: string | undefined
   await some(
     'startChildren',
