@@ -23,8 +23,8 @@ test('steps() tells of each step what it is, how far it is and what came of it',
     await now()
     await step('a', () => ({ hold: 7 }), { undo: () => undefined })
     await step('b', () => Promise.reject(new Error('no')), { retry: false }).catch(() => undefined)
-    await sleep('1h', 'pause')
-    await waitFor('approved', { timeout: '2h' })
+    await sleep('10m', 'pause')
+    await waitFor('approved', { timeout: '20m' })
   })
   const { engine, advance } = await testEngine({ jobs: [order], start: new Date('2030-01-01T00:00:00Z') })
   const ref = await engine.enqueue(order)
@@ -32,12 +32,12 @@ test('steps() tells of each step what it is, how far it is and what came of it',
   expect(await ref.steps()).toMatchObject([
     { name: 'a', kind: 'step', state: 'done', attempts: 1, output: { hold: 7 }, undoable: true, error: undefined },
     { name: 'b', kind: 'step', state: 'failed', attempts: 1, error: { message: 'no' } },
-    { name: 'pause', kind: 'sleep', state: 'waiting', dueAt: new Date('2030-01-01T01:00:00Z') },
+    { name: 'pause', kind: 'sleep', state: 'waiting', dueAt: new Date('2030-01-01T00:10:00Z') },
   ])
-  await advance('2h')
+  await advance('11m')
   const steps = await ref.steps()
   expect(steps.slice(2)).toMatchObject([
-    { name: 'pause', state: 'done', endedAt: new Date('2030-01-01T01:00:00Z') },
+    { name: 'pause', state: 'done', endedAt: new Date('2030-01-01T00:10:00Z') },
     { name: 'wait for approved', kind: 'wait', state: 'waiting' },
   ])
   await ref.signal('approved')
