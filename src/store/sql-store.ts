@@ -19,6 +19,15 @@ import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, t
 import { appendFeed, type FeedSnapshot, readFeed } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
+import {
+  declareLimits,
+  limitNames,
+  listLimits,
+  setBreaker,
+  setLimit,
+  settingHistory,
+} from './queries/limit-settings.ts'
+import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
 import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
@@ -74,6 +83,15 @@ export function createStore(connection: Connection): Store {
     waitingSignals: (job, topic) => waitingSignals(connection, job, topic),
     takeSignal: (workerId, job, signal, entry) => takeSignal(connection, workerId, job, signal, entry),
     unwind: (workerId, held, why) => unwind(connection, workerId, held, why),
+    admit: (request) => admit(connection, request),
+    letIn: (most) => letIn(connection, most),
+    slowDown: (workerId, job, ms, name) => slowDown(connection, workerId, job, ms, name),
+    limitNames: () => limitNames(connection),
+    declareLimits: (limits, without) => declareLimits(connection, limits, without),
+    setLimit: (name, rule, by) => setLimit(connection, name, rule, by),
+    setBreaker: (name, open, reason, by) => setBreaker(connection, name, open, reason, by),
+    limits: (name) => listLimits(connection, name),
+    settingHistory: (kind, name) => settingHistory(connection, kind, name),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
     probeLanes: (slot, gaps) => probeLanes(connection, slot, gaps),
@@ -84,7 +102,7 @@ export function createStore(connection: Connection): Store {
     endWorker: (id) => endWorker(connection, id),
     lookAfter: (slot, workerId, held) => lookAfter(connection, slot, workerId, held),
     leasesOf: (workerId) => leasesOf(connection, workerId),
-    returnStrays: (workerId, batches) => returnStrays(connection, workerId, batches),
+    returnStrays: (workerId, batches) => connection.transaction((tx) => returnStrays(tx, workerId, batches)),
     rescue: (request) => connection.transaction((tx) => rescue(tx, request)),
     workers: (limit) => listWorkers(connection, limit),
 
@@ -117,7 +135,8 @@ export function createStore(connection: Connection): Store {
 
     async sweep(slot) {
       await foldCounters(connection)
-      return connection.transaction((tx) => sweepKeys(tx, slot))
+      const freed = await connection.transaction((tx) => sweepKeys(tx, slot))
+      return [...freed, ...(await mendPermits(connection, slot))]
     },
     maintain: async (retention) => maintain(connection, await slots(), retention),
 
@@ -217,7 +236,7 @@ async function inChunks(
   return all
 }
 
-/** Both kinds of outcome. Only keyed endings need a transaction around several statements. */
+/** Both kinds of outcome. Only keyed endings, and what has a place in a limit, need a transaction around several statements. */
 async function settle(
   connection: Connection,
   scope: SettleScope,
@@ -225,34 +244,45 @@ async function settle(
   returns: readonly Return[],
 ): Promise<Settled> {
   if (returns.length === 0) return finishSafely(connection, scope, endings)
-  if (endings.length === 0) return giveBack(connection, scope, returns)
+  if (endings.length === 0) return giveBackSafely(connection, scope, returns)
   // The lease rows go with the last statement, when every job of theirs has been written.
   const finished = await finishSafely(connection, { ...scope, emptyBatches: [] }, endings)
   const complete = finished.ids.size === endings.length
-  const returned = await giveBack(connection, complete ? scope : { ...scope, emptyBatches: [] }, returns)
-  return { ids: new Set([...finished.ids, ...returned.ids]), woken: [...finished.woken, ...returned.woken] }
+  const returned = await giveBackSafely(connection, complete ? scope : { ...scope, emptyBatches: [] }, returns)
+  return both(finished, returned)
+}
+
+function both(a: Settled, b: Settled): Settled {
+  const dueIn = Math.min(a.dueIn ?? Infinity, b.dueIn ?? Infinity)
+  return {
+    ids: new Set([...a.ids, ...b.ids]),
+    woken: [...a.woken, ...b.woken],
+    turned: [...(a.turned ?? []), ...(b.turned ?? [])],
+    ...(dueIn < Infinity && { dueIn }),
+  }
+}
+
+function giveBackSafely(connection: Connection, scope: SettleScope, returns: readonly Return[]): Promise<Settled> {
+  if (!returns.some((item) => item.limited)) return giveBack(connection, scope, returns)
+  return together(connection, (tx) => giveBack(tx, scope, returns))
 }
 
 async function finishSafely(connection: Connection, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
-  if (!endings.some((ending) => ending.keyed)) {
+  if (!endings.some((ending) => ending.keyed || ending.limited)) {
     const first = await finish(connection, scope, endings, true)
     if (first.ids.size === endings.length) return first
     // Lost, or waited for since it was claimed: that is told in the same commit.
     const rest = endings.filter(({ id }) => !first.ids.has(id))
-    const second = await finishTogether(connection, scope, rest)
-    return { ids: new Set([...first.ids, ...second.ids]), woken: [...first.woken, ...second.woken] }
+    return both(first, await together(connection, (tx) => finish(tx, scope, rest)))
   }
-  return finishTogether(connection, scope, endings)
+  return together(connection, (tx) => finish(tx, scope, endings))
 }
 
-async function finishTogether(
-  connection: Connection,
-  scope: SettleScope,
-  endings: readonly Ending[],
-): Promise<Settled> {
+/** Outcomes are fenced, so that a transaction whose answer was lost may be repeated. */
+async function together(connection: Connection, work: (tx: Queryable) => Promise<Settled>): Promise<Settled> {
   for (let tries = 0; ; tries++) {
     try {
-      return await connection.transaction((tx) => finish(tx, scope, endings))
+      return await connection.transaction(work)
     } catch (error) {
       const again = isDisconnect(error) || (error instanceof LegworkError && error.code === 'LW_DATABASE_UNREACHABLE')
       if (!again || tries >= 3) throw error
@@ -291,6 +321,7 @@ async function maintain(
   await extendPartitions(connection)
   const gone = await prune(connection, slots, retention)
   for (const slot of slots) {
+    await mendLimiters(connection, slot)
     await forgetOrphans(connection, slot)
     await forgetEndedBatches(connection, slot, retention.done)
   }
