@@ -475,6 +475,7 @@ $$;
 
 -- Changes a limit at run time: the keys that are given go before what code declares; null gives them up. Returns the version.
 create function legwork.set_limit(limit_name text, rule jsonb, by text default null) returns int language plpgsql as $$
+#variable_conflict use_variable
 declare
   before jsonb;
   result int;

@@ -49,11 +49,11 @@ export interface BreakerTurn {
 /*
  * One statement for all limited jobs of a claim, so that what has no limit pays nothing and what has pays once per claim.
  * The logic is a function: it decides job after job, which no single query can, and the limiters are locked only while it
- * runs. Repeatable: who has a place keeps it, who was put aside is not this claim's any more.
+ * runs. Its commit does not wait for the disk, as that of the claim it belongs to does not. Repeatable: who has a place keeps it, who was put aside is not this claim's any more.
  */
 const admitStatement = repeatable(
   'lw_admit',
-  `select admitted::text[] as admitted, cancelled::text[] as cancelled, lanes, due
+  `select admitted::text[] as admitted, cancelled::text[] as cancelled, lanes, due, set_config('synchronous_commit', 'off', true) as relaxed
      from legwork.admit($1::smallint, $2::int, $3::int, $4::boolean, $5::bigint[], $6::int[], $7::int[], $8::text[], $9::text[], $10::float8[], $11::text[], $12::float8[])`,
 )
 
