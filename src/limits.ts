@@ -187,7 +187,7 @@ function ruleOf({ running, count, per, smooth }: StoredRule): LimitRule {
 }
 
 function openingOf({ open, reason }: StoredRule): { open: boolean; reason?: string } {
-  return { open: open === true, ...(typeof reason === 'string' && { reason: reason as string }) }
+  return { open: open === true, ...(typeof reason === 'string' && { reason }) }
 }
 
 function changeOf<T>(row: SettingRow, read: (rule: StoredRule) => T): SettingChange<T> {

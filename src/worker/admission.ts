@@ -54,7 +54,10 @@ export class Admission {
       else free.push(this.#hold(job, jobs.length))
     }
     const [first] = limited
-    if (!first) return void run(free)
+    if (!first) {
+      run(free)
+      return undefined
+    }
     // the lease is of all jobs of the claim: it must not go with those that have no limit
     holdings.expect(first.job.batch, 1)
     if (free.length > 0) run(free)
