@@ -16,14 +16,14 @@ test('a smooth rate: no window of any place has more than its count', { timeout:
         let at = 0
         for (const gap of gaps) {
           at += gap
-          const [row] = await database.query<{ room: number; tat: string | null }>(
+          const rows: { room: number; tat: string | null }[] = await database.query(
             `select legwork.rate_room(r, tat, 0, at) as room,
                   (legwork.charge(jsonb_populate_record(null::legwork.limiter, jsonb_build_object('tat', tat)), r, legwork.rate_room(r, tat, 0, at), at)).tat::text as tat
              from (select $1::jsonb as r, $2::text::timestamptz as tat, to_timestamp(0) + $3::int * interval '1 millisecond' as at) given`,
             [JSON.stringify(pace), tat, at],
           )
-          begun.push(...Array<number>(row!.room).fill(at))
-          tat = row!.tat
+          begun.push(...Array<number>(rows[0]!.room).fill(at))
+          tat = rows[0]!.tat
         }
         for (const from of begun)
           expect(begun.filter((each) => each >= from && each < from + pace.per).length).toBeLessThanOrEqual(pace.count)
