@@ -1,6 +1,11 @@
 import type { Ask } from '../../core/limit.ts'
 import { type Queryable, repeatable } from '../connection.ts'
-import type { LaneName } from './settle.ts'
+
+/** Its own, for settle.ts imports this file. */
+interface LaneName {
+  readonly queueId: number
+  readonly priority: number
+}
 
 /** Jobs of one claim that ask for a place in their limits. */
 export interface AdmitRequest {
