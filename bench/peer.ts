@@ -13,6 +13,8 @@ export interface Job {
   /** Milliseconds. */
   readonly delay?: number
   readonly low?: true
+  /** Only so many of these run at once, over all processes. */
+  readonly limit?: 10 | 1_000
 }
 
 /** What a worker tells: a handler was called, and how many results have just become durable (as the peer defines it). */
@@ -40,7 +42,7 @@ export interface Session {
   readonly questions?: Readonly<Record<'status' | 'newest' | 'ofName' | 'counts', (id: string) => Promise<unknown>>>
 }
 
-export type Feature = 'keys' | 'priority' | 'delay'
+export type Feature = 'keys' | 'priority' | 'delay' | 'limits'
 
 export interface Peer {
   readonly name: string

@@ -3,8 +3,10 @@ import type { JobCall } from './core/call.ts'
 import type { AnyJob, Contract } from './core/definition.ts'
 import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
+import type { LimitRule, Rate } from './core/limit.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
+import type { Breakers, Limits } from './limits.ts'
 import type { BatchRef } from './live/batch.ts'
 import type { JobRef } from './live/ref.ts'
 import type { DatabaseOption } from './store/open.ts'
@@ -59,6 +61,8 @@ export interface LegworkOptions {
   readonly database?: DatabaseOption
   /** Wraps every handler, the first outermost. */
   readonly use?: readonly Middleware[]
+  /** Limits of queues: of all jobs in one, whatever their name. */
+  readonly queues?: Readonly<Record<string, { readonly limit?: number | Rate | LimitRule }>>
   readonly retention?: {
     /** How long completed and cancelled jobs are kept. Default `'7d'`. */
     readonly age?: Duration
@@ -132,6 +136,10 @@ export interface Legwork {
   /** No worker takes a job from the queue any more; running ones, and those a worker has claimed already, finish. */
   pause(queue: string, reason?: string): Promise<void>
   resume(queue: string): Promise<void>
+  /** The limits of jobs and queues, at run time. */
+  readonly limits: Limits
+  /** The breakers, at run time. */
+  readonly breakers: Breakers
   /** The processes that run jobs or did in the last day, newest first. */
   workers(): Promise<WorkerRecord[]>
   /** Listens to what this process does. Returns how to stop. */

@@ -9,6 +9,7 @@ import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
 import { prepare } from './enqueue.ts'
 import { createFamily } from './family.ts'
+import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
 import { cancelChildren, cancelJob } from './live/cancel.ts'
@@ -54,7 +55,7 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
   const store = await openStore(options.database)
   try {
     await store.migrate()
-    await announce(store, definitions)
+    await announce(store, definitions, options.queues)
     const engine: Legwork & EngineHooks = new Engine({
       store,
       definitions,
@@ -87,6 +88,8 @@ class Engine {
   readonly #events = new Emitter()
   readonly #hub: Hub
   readonly #producer: Producer
+  readonly limits: Limits
+  readonly breakers: Breakers
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
   #enqueuing = 0
@@ -99,6 +102,9 @@ class Engine {
     this.#hub = new Hub(store, (error) => this.#events.emit('error', { during: 'sending a hint', error }))
     this.#refs = { store, clock, hub: this.#hub, results: new Results(store, clock, this.#hub) }
     this.#producer = new Producer({ store, clock, hub: this.#hub, events: this.#events })
+    const settings = { store, hub: this.#hub, events: this.#events }
+    this.limits = createLimits(settings)
+    this.breakers = createBreakers(settings)
     this.#hub.open()
   }
 

@@ -7,8 +7,9 @@ export { version } from './version.ts'
 
 export type { BatchOptions, CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
 export type { Callable, JobCall, RunAll, RunAllOptions, RunChild, RunOptions, Settled } from './core/call.ts'
+export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'
-export type { JobContext, JobFacts, JobLog, Json, LogLevel } from './core/context.ts'
+export type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from './core/context.ts'
 export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
 export type {
   BeginOptions,
@@ -25,6 +26,7 @@ export type { ErrorCode, SerializedError } from './core/errors.ts'
 export type { EngineEvents, EventName, JobName } from './core/events.ts'
 export type { DeadReason } from './core/outcome.ts'
 export type { Priority } from './core/priority.ts'
+export type { BreakerOptions, Limit, LimitOptions, LimitRule, Rate, RateOptions } from './core/limit.ts'
 export type { Backoff, RetryOptions } from './core/retry.ts'
 export type { Size } from './core/size.ts'
 export type { FinalState, State } from './core/states.ts'

@@ -3,6 +3,7 @@ import { jsonSchemaOf } from './core/codec.ts'
 import type { AnyJob } from './core/definition.ts'
 import { type Duration, milliseconds } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
+import { checkName, declarationsOf, plainPlan, queuePrefix, storedRule } from './core/limit.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { Store } from './store/store.ts'
 import { version } from './version.ts'
@@ -54,7 +55,11 @@ export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
 }
 
 /** Writes what this process knows, for plain-SQL producers and tools. */
-export async function announce(store: Store, definitions: ReadonlyMap<string, AnyJob>): Promise<void> {
+export async function announce(
+  store: Store,
+  definitions: ReadonlyMap<string, AnyJob>,
+  queues: LegworkOptions['queues'],
+): Promise<void> {
   const all = [...definitions.values()]
   await store.ensureQueues([...new Set(['default', ...all.map((definition) => definition.queue)])])
   const schema = (value: Record<string, unknown> | undefined) => (value ? JSON.stringify(value) : null)
@@ -66,6 +71,26 @@ export async function announce(store: Store, definitions: ReadonlyMap<string, An
       inputSchema: schema(jsonSchemaOf(definition.inputSchema, 'input')),
       outputSchema: schema(jsonSchemaOf(definition.outputSchema, 'output')),
     })),
+  )
+  await announceLimits(store, all, queues)
+}
+
+async function announceLimits(
+  store: Store,
+  definitions: readonly AnyJob[],
+  queues: LegworkOptions['queues'] = {},
+): Promise<void> {
+  const ofQueues = Object.entries(queues).flatMap(([queue, { limit }]) => {
+    if (limit === undefined) return []
+    checkName(queue, 'queues')
+    const given = typeof limit === 'number' ? { running: limit } : typeof limit === 'string' ? { rate: limit } : limit
+    return [{ ...plainPlan(`${queuePrefix}${queue}`), rule: storedRule(given, `queues.${queue}.limit`) }]
+  })
+  const declared = declarationsOf([...definitions.flatMap((definition) => definition.limits), ...ofQueues])
+  const without = definitions.map(({ name }) => name).filter((name) => !declared.has(name))
+  await store.declareLimits(
+    [...declared].map(([name, { rule, strong }]) => ({ name, rule, strong })),
+    without,
   )
 }
 

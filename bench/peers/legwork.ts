@@ -7,7 +7,7 @@ export const peer: Peer = {
   store: 'postgres',
   packages: ['legwork', 'pg'],
   settings: 'concurrency as given',
-  features: ['keys', 'priority', 'delay'],
+  features: ['keys', 'priority', 'delay', 'limits'],
   open: (place, { concurrency }) => open(place.url, concurrency),
 }
 
@@ -23,14 +23,21 @@ async function open(database: string, concurrency: number): Promise<Session> {
   const { job, legwork } = await import('legwork')
   let started: (n: number) => void = () => undefined
   const noop = job('bench.noop', {}, async ({ input }) => started((input as { n: number }).n))
+  const limited = new Map(
+    ([10, 1_000] as const).map((limit) => [limit, job(`bench.limit-${limit}`, { limit }, noop.handler)]),
+  )
   let steps = 0
   const durable = job('bench.steps', { queue: 'steps' }, async ({ step }) => {
     for (let n = 0; n < steps; n++) await step(`step-${n}`, () => undefined)
   })
-  const lw = await legwork({ jobs: [noop, durable], database })
+  const lw = await legwork({ jobs: [noop, durable, ...limited.values()], database })
   return {
     add: (one) => lw.enqueue(noop, inputOf(one), optionsOf(one)),
-    addMany: (jobs) => lw.enqueueMany(noop, jobs.map(inputOf), bulkOptions(jobs)),
+    addMany: (jobs) => {
+      const [{ limit } = { n: 0 }] = jobs
+      const kind = limit === undefined ? noop : (limited.get(limit) ?? noop)
+      return lw.enqueueMany(kind, jobs.map(inputOf), bulkOptions(jobs))
+    },
     async work(ears) {
       started = (n) => ears.started(n)
       lw.on('completed', () => ears.settled(1))

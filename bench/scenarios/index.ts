@@ -8,6 +8,7 @@ import { embedded } from './embedded.ts'
 import { fan } from './fan.ts'
 import { growth } from './growth.ts'
 import { keys } from './keys.ts'
+import { limits } from './limits.ts'
 import { pickup } from './pickup.ts'
 import { pinned } from './pinned.ts'
 import { steady } from './steady.ts'
@@ -15,8 +16,7 @@ import { steps } from './steps.ts'
 
 /** In the order of the report. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map(
-  [drain, steady, add, bulk, pickup, pinned, backlog, keys, fan, cost, embedded, growth, steps].map((scenario) => [
-    scenario.name,
-    scenario,
-  ]),
+  [drain, steady, add, bulk, pickup, pinned, backlog, keys, limits, fan, cost, embedded, growth, steps].map(
+    (scenario) => [scenario.name, scenario],
+  ),
 )

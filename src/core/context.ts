@@ -1,3 +1,4 @@
+import type { Duration } from './duration.ts'
 import type { DurableContext } from './durable.ts'
 
 /** Anything JSON can hold. */
@@ -35,6 +36,14 @@ export interface JobFacts {
   readonly idempotencyKey: string
 }
 
+/** How long a limit lets nobody begin. */
+export interface SlowDown {
+  readonly for?: Duration
+  readonly until?: Date
+  /** The name of the limit or breaker. Default: the breakers of this job and those of its limits that have a rate. */
+  readonly limit?: string
+}
+
 /** What a handler is called with. */
 export interface JobContext<Input = unknown, Signals = Record<string, unknown>>
   extends JobFacts, DurableContext<Signals> {
@@ -42,6 +51,12 @@ export interface JobContext<Input = unknown, Signals = Record<string, unknown>>
   /** Aborts on timeout, cancel, shutdown deadline and loss of the lease; `signal.reason` is a LegworkError saying which. */
   readonly signal: AbortSignal
   readonly log: JobLog
+  /**
+   * Asks the limits of this job to let nobody begin for a while, in any process. Those that run go on.
+   * @throws LW_OPTION_INVALID, LW_LIMIT_UNKNOWN, LW_LEASE_LOST
+   * @example if (response.headers.get('x-ratelimit-remaining') === '0') await slowDown({ for: '30s' })
+   */
+  readonly slowDown: (wish: SlowDown) => Promise<void>
   /**
    * Tells whoever watches how far the work is: a percentage from 0 to 100 with an optional message, or any JSON.
    * Cheap to call often: updates are grouped and the latest wins.

@@ -4,6 +4,7 @@ import type { Schema, Wire } from './codec.ts'
 import type { JobContext } from './context.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { optionError } from './errors.ts'
+import { type BreakerOptions, type Limit, type LimitPlan, limitPlans } from './limit.ts'
 import { type Priority, priorityNumber } from './priority.ts'
 import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
 import { parseSize, type Size } from './size.ts'
@@ -46,6 +47,13 @@ export interface JobOptions<
   readonly priority?: Priority
   /** Jobs of this definition with the same key run one at a time, in the order they were enqueued. */
   readonly key?: (input: InputOf<I>) => string | undefined
+  /**
+   * How many run at once and how often one begins, over all processes: a number, a rate like `'100/1m'`, options, or a list
+   * of these. What has no room waits without spending an attempt. Default none.
+   */
+  readonly limit?: Limit<InputOf<I>> | readonly Limit<InputOf<I>>[]
+  /** What these jobs need and what may break down: while its breaker is open, none of them begins. */
+  readonly breaker?: string | BreakerOptions | readonly (string | BreakerOptions)[]
   readonly tags?: readonly string[]
   /** How many worker deaths a job may be running in before it is put aside as poisoned. Default 5. */
   readonly crashes?: number
@@ -75,6 +83,8 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly timeout: number | undefined
   readonly priority: number
   readonly key: ((input: In) => string | undefined) | undefined
+  /** Its limits and breakers. */
+  readonly limits: readonly LimitPlan[]
   readonly tags: readonly string[]
   readonly crashes: number
   readonly isolate: 'thread' | 'process' | undefined
@@ -128,6 +138,7 @@ export function job<
     timeout: given.timeout === undefined ? undefined : milliseconds(given.timeout, 'timeout'),
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
+    limits: limitPlans(name, given.limit, given.breaker),
     tags: Object.freeze([...new Set(given.tags ?? [])]),
     crashes: crashLimit(given.crashes ?? 5),
     isolate: given.isolate,

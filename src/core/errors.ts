@@ -19,6 +19,7 @@ export const errorCodes = {
   LW_STEP_INTERRUPTED: 'A step that may run at most once was cut off.',
   LW_STEP_DRIFT: 'The code asks for something else under a name than the job remembers.',
   LW_STEP_TIMEOUT: 'One try of a step ran longer than its timeout.',
+  LW_LIMIT_UNKNOWN: 'There is no limit or breaker with that name.',
   LW_LEASE_LOST: 'This worker no longer owns the job; another one may be running it.',
   LW_WAIT_TIMEOUT: 'The wait ended before the job did.',
   LW_WAIT_ABORTED: 'The wait was aborted by its signal.',

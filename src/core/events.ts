@@ -44,6 +44,9 @@ export interface EngineEvents {
     readonly poisoned: readonly string[]
     readonly cancelled: readonly string[]
   }
+  /** Jobs of this process have opened a breaker, or somebody has in this process by hand (`openFor` is Infinity then). */
+  breaker_opened: { readonly breaker: string; readonly reason: string; readonly openFor: number }
+  breaker_closed: { readonly breaker: string }
   /** Something in the background went wrong; the engine goes on. */
   error: { readonly during: string; readonly error: unknown }
 }

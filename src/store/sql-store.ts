@@ -1,6 +1,4 @@
-import { LegworkError } from '../core/errors.ts'
 import { groupBy } from '../core/group.ts'
-import { isDisconnect } from './failure.ts'
 import { type Connection, freePlans, type Queryable } from './connection.ts'
 import { migrate } from './migrate.ts'
 import { comeAfter } from './queries/after.ts'
@@ -20,6 +18,15 @@ import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, t
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
+import {
+  declareLimits,
+  limitNames,
+  listLimits,
+  setBreaker,
+  setLimit,
+  settingHistory,
+} from './queries/limit-settings.ts'
+import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
 import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { lookAtSteps, lookAtUndos } from './queries/look.ts'
@@ -37,7 +44,6 @@ import {
   unwind,
   writeStepWith,
 } from './queries/steps.ts'
-import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
 import { sendSignal, takeSignal, waitingSignals } from './queries/signals.ts'
 import { nextDue, stage } from './queries/stage.ts'
 import { extendPartitions, foldCounters, forgetOrphans, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
@@ -51,6 +57,7 @@ import {
   markSuspect,
   registerWorker,
 } from './queries/workers.ts'
+import { settle } from './settling.ts'
 import { slotOf, type Store } from './store.ts'
 import { type Transaction, transactionOf } from './transaction/transaction.ts'
 
@@ -77,6 +84,15 @@ export function createStore(connection: Connection): Store {
     waitingSignals: (job, topic) => waitingSignals(connection, job, topic),
     takeSignal: (workerId, job, signal, entry, took) => takeSignal(connection, workerId, job, signal, entry, took),
     unwind: (workerId, held, why) => unwind(connection, workerId, held, why),
+    admit: (request) => admit(connection, request),
+    letIn: (most) => letIn(connection, most),
+    slowDown: (workerId, job, ms, name) => slowDown(connection, workerId, job, ms, name),
+    limitNames: () => limitNames(connection),
+    declareLimits: (limits, without) => declareLimits(connection, limits, without),
+    setLimit: (name, rule, by) => setLimit(connection, name, rule, by),
+    setBreaker: (name, open, reason, by) => setBreaker(connection, name, open, reason, by),
+    limits: (name) => listLimits(connection, name),
+    settingHistory: (kind, name) => settingHistory(connection, kind, name),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
     probeLanes: (slot, gaps) => probeLanes(connection, slot, gaps),
@@ -87,7 +103,7 @@ export function createStore(connection: Connection): Store {
     endWorker: (id) => endWorker(connection, id),
     lookAfter: (slot, workerId, held) => lookAfter(connection, slot, workerId, held),
     leasesOf: (workerId) => leasesOf(connection, workerId),
-    returnStrays: (workerId, batches) => returnStrays(connection, workerId, batches),
+    returnStrays: (workerId, batches) => connection.transaction((tx) => returnStrays(tx, workerId, batches)),
     rescue: (request) => connection.transaction((tx) => rescue(tx, request)),
     workers: (limit) => listWorkers(connection, limit),
 
@@ -124,7 +140,8 @@ export function createStore(connection: Connection): Store {
 
     async sweep(slot) {
       await foldCounters(connection)
-      return connection.transaction((tx) => sweepKeys(tx, slot))
+      const freed = await connection.transaction((tx) => sweepKeys(tx, slot))
+      return [...freed, ...(await mendPermits(connection, slot))]
     },
     maintain: async (retention) => maintain(connection, await slots(), retention),
 
@@ -227,49 +244,6 @@ async function inChunks(
   return all
 }
 
-/** Both kinds of outcome. Only keyed endings need a transaction around several statements. */
-async function settle(
-  connection: Connection,
-  scope: SettleScope,
-  endings: readonly Ending[],
-  returns: readonly Return[],
-): Promise<Settled> {
-  if (returns.length === 0) return finishSafely(connection, scope, endings)
-  if (endings.length === 0) return giveBack(connection, scope, returns)
-  // The lease rows go with the last statement, when every job of theirs has been written.
-  const finished = await finishSafely(connection, { ...scope, emptyBatches: [] }, endings)
-  const complete = finished.ids.size === endings.length
-  const returned = await giveBack(connection, complete ? scope : { ...scope, emptyBatches: [] }, returns)
-  return { ids: new Set([...finished.ids, ...returned.ids]), woken: [...finished.woken, ...returned.woken] }
-}
-
-async function finishSafely(connection: Connection, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
-  if (!endings.some((ending) => ending.keyed)) {
-    const first = await finish(connection, scope, endings, true)
-    if (first.ids.size === endings.length) return first
-    // Lost, or waited for since it was claimed: that is told in the same commit.
-    const rest = endings.filter(({ id }) => !first.ids.has(id))
-    const second = await finishTogether(connection, scope, rest)
-    return { ids: new Set([...first.ids, ...second.ids]), woken: [...first.woken, ...second.woken] }
-  }
-  return finishTogether(connection, scope, endings)
-}
-
-async function finishTogether(
-  connection: Connection,
-  scope: SettleScope,
-  endings: readonly Ending[],
-): Promise<Settled> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await connection.transaction((tx) => finish(tx, scope, endings))
-    } catch (error) {
-      const again = isDisconnect(error) || (error instanceof LegworkError && error.code === 'LW_DATABASE_UNREACHABLE')
-      if (!again || tries >= 3) throw error
-    }
-  }
-}
-
 async function endedBySlot(connection: Connection, ids: readonly string[]): ReturnType<Store['ended']> {
   const parts = await Promise.all(
     [...groupBy(ids, slotOf)].map(async ([slot, own]) => {
@@ -301,6 +275,7 @@ async function maintain(
   await extendPartitions(connection)
   const gone = await prune(connection, slots, retention)
   for (const slot of slots) {
+    await mendLimiters(connection, slot)
     await forgetOrphans(connection, slot)
     await forgetEndedBatches(connection, slot, retention.done)
   }

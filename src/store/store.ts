@@ -11,6 +11,9 @@ import type { StepRecord, UndoRecord } from './queries/look.ts'
 import type { Redriven } from './queries/redrive.ts'
 import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
+import type { StoredRule } from '../core/limit.ts'
+import type { LimitDeclaration, LimitRow, SettingRow } from './queries/limit-settings.ts'
+import type { Admitted, AdmitRequest } from './queries/limits.ts'
 import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
 import type { Signal } from './queries/signals.ts'
 import type { Memory, StepEntry, StepJob, StepResult, StepWrite } from './queries/steps.ts'
@@ -33,6 +36,22 @@ export interface Store {
 
   enqueue(jobs: readonly NewJob[], tx?: Transaction): Promise<Enqueued[]>
   claim(request: ClaimRequest): Promise<Claimed>
+  /** Decides which claimed jobs may run now under their limits, and blocks the others. */
+  admit(request: AdmitRequest): Promise<Admitted>
+  /** Lets in, at up to so many limits, where time alone has made room. */
+  letIn(most: number): Promise<{ woken: readonly LaneName[]; dueIn: number | undefined; more: boolean }>
+  /** The names of the limits that there are. */
+  limitNames(): Promise<string[]>
+  /** Writes what code says about limits; jobs `without` one have none of their own any more. */
+  declareLimits(limits: readonly LimitDeclaration[], without: readonly string[]): Promise<void>
+  /** Changes a limit at run time, null goes back to what code says; returns the version. */
+  setLimit(name: string, rule: StoredRule | null, by: string | undefined): Promise<number>
+  setBreaker(name: string, open: boolean, reason: string | undefined, by: string | undefined): Promise<void>
+  /** All limits and breakers, or the one of that name. */
+  limits(name?: string): Promise<LimitRow[]>
+  settingHistory(kind: 'limit' | 'breaker', name: string): Promise<SettingRow[]>
+  /** A running job asks its limits to let nobody begin for `ms`: how many that are, undefined when it is not this worker's any more. */
+  slowDown(workerId: number, job: StepJob, ms: number, name: string | undefined): Promise<number | undefined>
   settle(scope: SettleScope, endings: readonly Ending[], returns: readonly Return[]): Promise<Settled>
   appendFeed(slot: number, entries: readonly FeedEntry[]): Promise<ReadonlySet<string>>
   /** Writes what durable jobs remember; returns the jobs that are still this worker's. */

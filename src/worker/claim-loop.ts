@@ -20,7 +20,8 @@ export interface ClaimLoopParts {
   readonly concurrency: number
   /** Most jobs of a queue this process may hold running; Infinity where there is no limit of its own. */
   readonly queueLimit: (queueId: number) => number
-  readonly onClaimed: (jobs: readonly ClaimedJob[]) => void
+  /** May have something to wait for before the claim is over. */
+  readonly onClaimed: (jobs: readonly ClaimedJob[]) => Promise<void> | undefined
 }
 
 /**
@@ -99,7 +100,8 @@ export class ClaimLoop {
     try {
       const claimed = await store.claim({ slot: lanes.slot, workerId: workerId(), batch, limit, lanes: plan, names })
       lanes.learn(plan, claimed, limit, performance.now() - began)
-      onClaimed(claimed.jobs)
+      const decided = onClaimed(claimed.jobs)
+      if (decided) await decided
     } finally {
       this.inFlight.delete(batch)
     }

@@ -1,7 +1,8 @@
 import { toJson, toLogJson } from '../core/codec.ts'
 import type { DurableContext } from '../core/durable.ts'
-import type { JobContext, JobFacts, JobLog, Json, LogLevel } from '../core/context.ts'
-import { cleanText } from '../core/errors.ts'
+import type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from '../core/context.ts'
+import { milliseconds } from '../core/duration.ts'
+import { cleanText, optionError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { Held } from './running.ts'
 import type { Writer } from './writer.ts'
@@ -14,6 +15,9 @@ export interface ContextParts {
   readonly installation: string
   readonly events: Emitter
   readonly writer: Writer
+  /** The process's own time, milliseconds since the epoch. */
+  now(): number
+  slowDown(ms: number, name: string | undefined): Promise<void>
   /** What the handler gets as its input; asked once. */
   input(): unknown
 }
@@ -105,9 +109,22 @@ export class Context implements JobContext {
     const method = (level: LogLevel) => (message: string, data?: unknown) => writeLog(this.#parts, level, message, data)
     return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
   }
+  get slowDown(): JobContext['slowDown'] {
+    return async (wish) => this.#parts.slowDown(slowFor(wish, this.#parts.now()), wish.limit)
+  }
   get progress(): JobContext['progress'] {
     return (value: Json, message?: string) => writeProgress(this.#parts, percentOf(value, message))
   }
+}
+
+function slowFor(wish: SlowDown, now: number): number {
+  if (wish.until !== undefined) {
+    if (!(wish.until instanceof Date) || Number.isNaN(wish.until.getTime()))
+      throw optionError('slowDown.until', 'a valid Date', wish.until)
+    return Math.max(0, wish.until.getTime() - now)
+  }
+  if (wish.for === undefined) throw optionError('slowDown.for', 'a duration, unless until is given', wish.for)
+  return milliseconds(wish.for, 'slowDown.for')
 }
 
 /** The facts alone, as plain data that can be sent to another process. */

@@ -17,6 +17,7 @@ export interface DirectoryParts {
 export class Directory {
   readonly #parts: DirectoryParts
   readonly #queues = new Map<number, QueueRow>()
+  #limits: ReadonlySet<string> = new Set()
   readonly #lanes = new Map<number, Lanes>([[0, new Lanes(0)]])
   #reading: Promise<void> | undefined
 
@@ -31,6 +32,11 @@ export class Directory {
 
   get slots(): readonly number[] {
     return [...this.#lanes.keys()]
+  }
+
+  /** The limits that there are, by name; another set when that has changed. */
+  get limits(): ReadonlySet<string> {
+    return this.#limits
   }
 
   nameOf(queueId: number): string {
@@ -84,6 +90,8 @@ export class Directory {
   async #read(): Promise<void> {
     const { store, queues, onNews } = this.#parts
     for (const queue of await store.queues()) this.#queues.set(queue.id, queue)
+    const limits = new Set(await store.limitNames())
+    if (!isSame(limits, this.#limits)) this.#limits = limits
     const served = [...this.#queues.values()].filter((queue) => !queues || queues.has(queue.name))
     for (const { slot } of served) if (!this.#lanes.has(slot)) this.#lanes.set(slot, new Lanes(slot))
     for (const lanes of this.#lanes.values()) {
@@ -102,4 +110,8 @@ export class Directory {
       found = fresh.length > 0
     }
   }
+}
+
+function isSame(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((name) => b.has(name))
 }

@@ -24,6 +24,7 @@ export interface ExecutorParts {
   readonly middleware: readonly Middleware[]
   readonly isolation: () => Isolation
   readonly installation: () => string
+  readonly slowDown: (held: Held, ms: number, name: string | undefined) => Promise<void>
   /** What remembers the steps of a handler that has any. */
   readonly durable: Durability['begin']
   /** Milliseconds a handler has between the abort of its signal and being left behind. */
@@ -36,6 +37,7 @@ export interface ExecutorParts {
 export function execute(held: Held, definition: AnyJob, parts: ExecutorParts): void {
   const refused = refusalOf(held.job.options)
   if (refused) parts.onOutcome(held, refused)
+  else if (held.broken !== undefined) new Attempt(held, definition, parts).refuse(held.broken)
   else new Attempt(held, definition, parts).start()
 }
 
@@ -85,6 +87,18 @@ class Attempt implements ContextParts {
   }
   get writer(): Writer {
     return this.#parts.writer
+  }
+
+  slowDown(ms: number, name: string | undefined): Promise<void> {
+    return this.#parts.slowDown(this.held, ms, name)
+  }
+  now(): number {
+    return this.#parts.clock.now()
+  }
+
+  /** It fails before it has begun. */
+  refuse(error: unknown): void {
+    this.#fail(error)
   }
 
   start(): void {

@@ -3,10 +3,10 @@ import type { Emitter } from '../core/events.ts'
 import { groupBy } from '../core/group.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { FeedEntry } from '../store/queries/feed.ts'
-import type { LaneName, SettleScope } from '../store/queries/settle.ts'
+import type { LaneName, Settled, SettleScope } from '../store/queries/settle.ts'
 import type { Store } from '../store/store.ts'
 import type { Held, Holdings } from './running.ts'
-import { announce, ending, isReturn, rowsOf, type Settlement } from './settlement.ts'
+import { announce, announceTurn, ending, isReturn, rowsOf, type Settlement } from './settlement.ts'
 
 /** Feed lines and outcomes a flush may carry at most. */
 const largestFlush = 1_000
@@ -40,14 +40,14 @@ interface Line {
 }
 
 /** What became of the outcomes that did not go through at first. */
-interface Rest extends Pick<Written, 'woken'> {
+interface Rest extends Settled {
   readonly cancelled: ReadonlySet<string>
   /** Those that a first try had written. */
   readonly before: ReadonlySet<string>
 }
 
-const nothingSettled = { ids: new Set<string>(), woken: [] }
-const nothingElse: Rest = { cancelled: new Set(), before: new Set(), woken: [] }
+const nothingSettled: Settled = { ids: new Set<string>(), woken: [] }
+const nothingElse: Rest = { ...nothingSettled, cancelled: new Set(), before: new Set() }
 
 /**
  * Writes what running jobs produce: one flush at a time, each taking everything that has come meanwhile, so a busy
@@ -160,10 +160,10 @@ export class Flusher {
       const scope = { slot, workerId: workerId(), emptyBatches: holdings.emptiedBy(own.map(({ held }) => held)) }
       const { endings, returns } = rowsOf(own)
       const settled = await store.settle(scope, endings, returns)
-      result.woken.push(...settled.woken)
+      this.#passOn(settled, result)
       const rest = settled.ids.size === own.length ? [] : own.filter(({ held }) => !settled.ids.has(held.job.id))
       const others = rest.length > 0 ? await this.#settleRest(scope, rest) : nothingElse
-      result.woken.push(...others.woken)
+      this.#passOn(others, result)
       for (const { held, outcome } of own) {
         const { id } = held.job
         if (others.cancelled.has(id)) this.#done(held, { kind: 'cancelled', reason: 'cancelled' }, true, result)
@@ -182,14 +182,22 @@ export class Flusher {
     const returning = rest.filter(({ outcome }) => isReturn(outcome))
     const endings = returning.map(({ held }) => ending(held, 'cancelled', null, null, 'cancelled'))
     const whole = endings.length === rest.length ? scope : { ...scope, emptyBatches: [] }
-    const { ids: cancelled, woken } = endings.length > 0 ? await store.settle(whole, endings, []) : nothingSettled
+    const settled = endings.length > 0 ? await store.settle(whole, endings, []) : nothingSettled
+    const cancelled = settled.ids
     const others = rest.map(({ held }) => held).filter((held) => !cancelled.has(held.job.id))
     const { ended } = others.length > 0 ? await store.ended(others.map((held) => held.job.id)) : { ended: [] }
     const claims = new Map(ended.map((row) => [row.id, row.claim]))
     const lost = others.filter((held) => claims.get(held.job.id) !== held.job.claim)
     if (lost.length > 0) this.#parts.onLost(lost)
     const before = new Set(others.filter((held) => !lost.includes(held)).map((held) => held.job.id))
-    return { cancelled, before, woken }
+    return { ...settled, cancelled, before }
+  }
+
+  /** What else a settle has brought about. */
+  #passOn({ woken, dueIn, turned = [] }: Settled, result: { woken: LaneName[]; dueIn: number | undefined }): void {
+    result.woken.push(...woken)
+    if (dueIn !== undefined) result.dueIn = Math.min(result.dueIn ?? Infinity, dueIn)
+    for (const turn of turned) announceTurn(this.#parts.events, turn)
   }
 
   #done(

@@ -24,6 +24,8 @@ export interface MaintenanceParts {
 }
 
 const stageBatch = 1_000
+/** Limiters that one statement lets in at. */
+const limitBatch = 100
 const tidyEvery = 2_000
 const maintainEvery = 600_000
 /** Soon, but not while a worker is about to begin. */
@@ -105,6 +107,12 @@ export class Maintenance {
       }
       const next = await store.nextDue(slot)
       if (next !== undefined) this.expect(next)
+    }
+    for (let more = true; more && !this.#stopped;) {
+      const letIn = await store.letIn(limitBatch)
+      if (letIn.woken.length > 0) onMoved(letIn.woken, [])
+      if (letIn.dueIn !== undefined) this.expect(letIn.dueIn)
+      more = letIn.more
     }
   }
 

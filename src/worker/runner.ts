@@ -3,11 +3,10 @@ import type { Durability } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
-import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { execute, type ExecutorParts, type Middleware } from './executor.ts'
 import { createIsolation, type Isolation } from './isolate/isolation.ts'
-import { Held, type Holdings } from './running.ts'
+import type { Held, Holdings } from './running.ts'
 import type { Writer } from './writer.ts'
 
 export interface RunnerParts {
@@ -19,10 +18,11 @@ export interface RunnerParts {
   readonly middleware: readonly Middleware[]
   readonly concurrency: number
   readonly grace: number
-  readonly queueName: (queueId: number) => string
   readonly installation: () => string
   readonly durable: Durability['begin']
   /** Resolves when the database knows which suspect runs. */
+  /** A running job asks its limits to let nobody begin for so many milliseconds. */
+  readonly slowDown: ExecutorParts['slowDown']
   readonly markSuspect: (id: string | undefined) => Promise<void>
   /** A place has become free. */
   readonly onFinished: () => void
@@ -44,19 +44,19 @@ export class Runner {
   #closed = false
 
   constructor(parts: RunnerParts) {
-    const { clock, events, writer, middleware, grace, installation, durable } = parts
+    const { clock, events, writer, middleware, grace, installation, durable, slowDown } = parts
     this.#parts = parts
     const isolation = () => this.#isolated()
     const onOutcome = (held: Held, outcome: Outcome) => this.#finish(held, outcome)
-    this.#executor = { clock, events, writer, middleware, grace, installation, durable, isolation, onOutcome }
+    const common = { clock, events, writer, middleware, grace, installation, durable, slowDown }
+    this.#executor = { ...common, isolation, onOutcome }
   }
 
   /** Starts these jobs as soon as there is room, in order; suspects before the others. */
-  take(jobs: readonly ClaimedJob[]): void {
-    for (const job of jobs) {
-      const held = new Held(job, this.#parts.queueName(job.queueId), jobs.length)
+  take(jobs: readonly Held[]): void {
+    for (const held of jobs) {
       this.#parts.holdings.add(held)
-      ;(job.crashes > 0 ? this.#suspects : this.#waiting).push(held)
+      ;(held.job.crashes > 0 ? this.#suspects : this.#waiting).push(held)
     }
     if (this.#closed) this.handBackWaiting()
     else this.#pump()

@@ -17,6 +17,12 @@ export class Held {
   settling = false
   /** No outcome of this job may be written any more. */
   lost = false
+  /** It has places in limits, which whoever settles it gives back. */
+  limited = false
+  /** Milliseconds for which its error asked to be left alone. */
+  slow = 0
+  /** Why it cannot even begin. */
+  broken: unknown = undefined
 
   constructor(job: ClaimedJob, queue: string, companions: number) {
     this.job = job
@@ -72,6 +78,12 @@ export class Holdings {
     this.#held.set(held.job.id, held)
     this.#count(this.#perQueue, held.job.queueId, 1)
     this.#count(this.#batches, held.job.batch, 1)
+  }
+
+  /** Counts jobs of a claim that are not here yet, so that their lease stays. */
+  expect(batch: number, by: 1 | -1): void {
+    this.#count(this.#batches, batch, by)
+    if (!this.knows(batch)) this.#unwritten.delete(batch)
   }
 
   /** The handler has ended; its outcome waits to be written. */

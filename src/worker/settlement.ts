@@ -1,6 +1,8 @@
 import { serializeError } from '../core/errors.ts'
 import type { Emitter, EventName } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
+import { breakerPrefix } from '../core/limit.ts'
+import type { BreakerTurn } from '../store/queries/limits.ts'
 import type { Ending, Return } from '../store/queries/settle.ts'
 import type { Held } from './running.ts'
 
@@ -54,22 +56,27 @@ export function ending(
   reason: string | null = null,
 ): Ending {
   const { id, claim, key, awaited } = held.job
-  return { id, claim, state, output, error, reason, keyed: key !== undefined || awaited }
+  return { id, claim, state, output, error, reason, keyed: key !== undefined || awaited, ...placesOf(held) }
+}
+
+/** Nothing for nearly all jobs. */
+function placesOf({ limited, slow }: Held): { limited?: true; slow?: number } | undefined {
+  return limited ? { limited, slow } : undefined
 }
 
 function returnOf(held: Held, outcome: Extract<Outcome, { kind: Return['outcome'] }>): Return {
-  const { id, claim } = held.job
+  const job = { id: held.job.id, claim: held.job.claim, ...placesOf(held) }
   switch (outcome.kind) {
     case 'retry':
-      return { id, claim, outcome: 'retry', delay: outcome.delay, error: JSON.stringify(outcome.error) }
+      return { ...job, outcome: 'retry', delay: outcome.delay, error: JSON.stringify(outcome.error) }
     case 'snooze': {
       const error = serializeError({ name: 'Snooze', message: outcome.reason })
-      return { id, claim, outcome: 'snooze', delay: outcome.delay, error: JSON.stringify(error) }
+      return { ...job, outcome: 'snooze', delay: outcome.delay, error: JSON.stringify(error) }
     }
     case 'released':
-      return { id, claim, outcome: 'released', delay: 0, error: null }
+      return { ...job, outcome: 'released', delay: 0, error: null }
     case 'parked':
-      return { id, claim, outcome: 'parked', delay: outcome.delay, wakes: outcome.wakes, error: null }
+      return { ...job, outcome: 'parked', delay: outcome.delay, wakes: outcome.wakes, error: null }
   }
 }
 
@@ -117,4 +124,11 @@ export function announce(events: Emitter, held: Held, outcome: Outcome): void {
     case 'compensation_failed':
       return events.emit('compensation_failed', { ...held.event, reason: outcome.reason, error: outcome.error })
   }
+}
+
+/** Tells the hooks of a breaker that jobs of this process have opened or closed. */
+export function announceTurn(events: Emitter, { name, open, reason = '', openFor = 0 }: BreakerTurn): void {
+  const breaker = name.slice(breakerPrefix.length)
+  if (open) events.emit('breaker_opened', { breaker, reason, openFor })
+  else events.emit('breaker_closed', { breaker })
 }

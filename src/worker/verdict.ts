@@ -72,6 +72,7 @@ function controlled(trial: Trial, control: Control): Outcome {
 function failure(trial: Trial, error: unknown, asked: number | undefined): Outcome {
   const { held, retry, events } = trial
   const serialized = error instanceof Remote ? error.error : serializeError(error)
+  held.slow = asked ?? serialized.retryAfter ?? 0
   const dead = exhausted(trial, serialized)
   if (dead) return dead
   try {

@@ -6,6 +6,7 @@ import type { Emitter } from '../core/events.ts'
 import type { LaneName } from '../store/queries/settle.ts'
 import type { Retention } from '../store/queries/upkeep.ts'
 import type { Store } from '../store/store.ts'
+import { Admission } from './admission.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Directory } from './directory.ts'
 import type { Middleware } from './executor.ts'
@@ -13,6 +14,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { Maintenance } from './maintenance.ts'
 import { processToken } from './process.ts'
 import { Runner } from './runner.ts'
+import { slowDown } from './slow-down.ts'
 import { Holdings } from './running.ts'
 import type { Written } from './flusher.ts'
 import { Writer } from './writer.ts'
@@ -54,6 +56,7 @@ export class Worker {
   readonly #writer: Writer
   readonly #durability: Durability
   readonly #runner: Runner
+  readonly #admission: Admission
   readonly #loop: ClaimLoop
   readonly #heartbeat: Heartbeat
   readonly #maintenance: Maintenance
@@ -73,6 +76,7 @@ export class Worker {
     this.#writer = this.#createWriter()
     this.#durability = parts.durable(() => this.id)
     this.#runner = this.#createRunner()
+    this.#admission = this.#createAdmission()
     this.#loop = this.#createLoop()
     this.#heartbeat = this.#createHeartbeat()
     this.#maintenance = this.#createMaintenance()
@@ -265,11 +269,28 @@ export class Worker {
     }
     return new Runner({
       ...parts,
-      queueName: (id) => this.#directory.nameOf(id),
       onFinished: () => this.#loop.finished(),
       installation: () => this.#installation,
       durable: (attempt) => this.#durability.begin(attempt),
       markSuspect: (id) => this.#parts.store.markSuspect(this.id, id),
+      slowDown: (held, ms, name) => slowDown(this.#parts.store, this.id, held, ms, name),
+    })
+  }
+
+  #createAdmission(): Admission {
+    const { store, definitions } = this.#parts
+    return new Admission({
+      store,
+      definitions,
+      holdings: this.#holdings,
+      workerId: () => this.id,
+      queueName: (id) => this.#directory.nameOf(id),
+      limits: () => this.#directory.limits,
+      run: (held) => this.#runner.take(held),
+      onMoved: (woken, dueIn) => {
+        if (dueIn !== undefined) this.expect(dueIn)
+        this.#announce({ woken })
+      },
     })
   }
 
@@ -284,7 +305,7 @@ export class Worker {
       names: this.#names,
       concurrency: options.concurrency,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
-      onClaimed: (jobs) => this.#runner.take(jobs),
+      onClaimed: (jobs) => this.#admission.take(jobs),
     })
   }
 

@@ -1,5 +1,6 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import { fromCodes } from '../../core/states.ts'
+import { release } from './limits.ts'
 import { type LaneName, promote } from './settle.ts'
 import { tell } from './tell.ts'
 
@@ -72,6 +73,8 @@ export async function cancel(tx: Queryable, slot: number, id: string, reason: st
     return { outcome: row.outcome, isParent: false, woken: [{ queueId: row.queue_id, priority: row.priority }] }
   const woken = row.names && row.keys ? await promote(tx, slot, row.names, row.keys) : []
   if (row.awaited) woken.push(...(await tell(tx, slot, [id])))
+  // it may have waited in the line of a limit, or been called from there
+  if (row.outcome === 'cancelled') woken.push(...(await release(tx, slot, { ids: [id] })).woken)
   return { outcome: row.outcome, isParent: row.parent && row.outcome === 'cancelled', woken }
 }
 

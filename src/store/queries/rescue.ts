@@ -1,4 +1,6 @@
 import { type Queryable, repeatable } from '../connection.ts'
+import { groupBy } from '../../core/group.ts'
+import { release } from './limits.ts'
 import { type Ending, finish, type LaneName } from './settle.ts'
 
 export interface RescueRequest {
@@ -120,6 +122,9 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
   }
   for (const { id } of dead) await recoverFrom(id, true)
   for (const { id } of await tx.query<{ id: number }>(leftBehind, [])) await recoverFrom(id, false)
+  // at the very end: limiters are locked after all job rows
+  for (const [slot, own] of groupBy(moved, (row) => row.slot))
+    woken.push(...(await release(tx, slot, { ids: own.map((row) => row.id) })).woken)
   const idsOf = (verdict: Moved['verdict']) => moved.filter((row) => row.verdict === verdict).map((row) => row.id)
   const back = moved.filter((row) => row.verdict === 'ready')
   return {
@@ -163,10 +168,17 @@ const strays = repeatable(
   )
   update legwork.job j set worker_id = null, state = 3, claim = j.claim + 1, attempt = j.attempt - 1, seq = nextval('legwork.job_seq')
    where j.slot = any(array(select slot from mine)) and j.id = any(array(select id from mine)) and j.worker_id = $1::int
-   returning j.queue_id, j.priority`,
+   returning j.id::text as id, j.slot, j.queue_id, j.priority`,
 )
 
-export async function returnStrays(on: Queryable, workerId: number, batches: readonly number[]): Promise<LaneName[]> {
-  const rows = await on.query<{ queue_id: number; priority: number }>(strays, [workerId, batches])
-  return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+/** Call it in a transaction. */
+export async function returnStrays(tx: Queryable, workerId: number, batches: readonly number[]): Promise<LaneName[]> {
+  const rows = await tx.query<{ id: string; slot: number; queue_id: number; priority: number }>(strays, [
+    workerId,
+    batches,
+  ])
+  const woken = rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+  for (const [slot, own] of groupBy(rows, (row) => row.slot))
+    woken.push(...(await release(tx, slot, { ids: own.map((row) => row.id) })).woken)
+  return woken
 }

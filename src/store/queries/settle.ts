@@ -1,6 +1,7 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import type { FinalState } from '../../core/states.ts'
 import { stateCode } from '../../core/states.ts'
+import { type BreakerTurn, release, type Released } from './limits.ts'
 import { tell } from './tell.ts'
 
 /** A job that ends, named with the claim it was run under: the fence. JSON values are text. */
@@ -13,6 +14,10 @@ export interface Ending {
   readonly reason: string | null
   /** Set when the job has a key (its place must go to the next in line) or is waited for: it ends in a transaction. */
   readonly keyed: boolean
+  /** It has places in limits, which go to the next in line: it ends in a transaction. */
+  readonly limited?: boolean
+  /** Milliseconds for which its error asked to be left alone, for limits with a rate and breakers. */
+  readonly slow?: number
 }
 
 /** A job that will run again. */
@@ -25,6 +30,9 @@ export interface Return {
   /** How many wakes a parked one knows of; with more it is ready at once. */
   readonly wakes?: number
   readonly error: string | null
+  /** As of an ending. */
+  readonly limited?: boolean
+  readonly slow?: number
 }
 
 export interface SettleScope {
@@ -175,6 +183,10 @@ export interface Settled {
   readonly ids: ReadonlySet<string>
   /** Lanes in which this made jobs ready. */
   readonly woken: readonly LaneName[]
+  /** Milliseconds until a limit lets somebody in by time alone. */
+  readonly dueIn?: number | undefined
+  /** Breakers that this opened or closed. */
+  readonly turned?: readonly BreakerTurn[]
 }
 
 /**
@@ -202,7 +214,8 @@ export async function finish(
   ])
   const woken = row?.names && row.keys ? await promote(tx, scope.slot, row.names, row.keys) : []
   if (row?.awaited) woken.push(...(await tell(tx, scope.slot, row.awaited)))
-  return { ids: new Set(row?.ids ?? endings.map((ending) => ending.id)), woken }
+  const ids = new Set(row?.ids ?? endings.map((ending) => ending.id))
+  return withReleased({ ids, woken }, await freePlaces(tx, scope.slot, endings, ids, hasPassed))
 }
 
 interface FinishRow extends Record<string, unknown> {
@@ -224,10 +237,36 @@ export async function giveBack(tx: Queryable, scope: SettleScope, returns: reado
     commonClaim(returns),
   ])
   const ready = rows.filter((row) => row.state === stateCode.ready)
-  return {
-    ids: new Set(rows.map((row) => row.id)),
-    woken: ready.map((row) => ({ queueId: row.queue_id, priority: row.priority })),
-  }
+  const ids = new Set(rows.map((row) => row.id))
+  const woken = ready.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+  return withReleased({ ids, woken }, await freePlaces(tx, scope.slot, returns, ids, hasFailed))
+}
+
+/** Of what was written only: the places of a job that another worker has taken over are that one's. */
+async function freePlaces<T extends Ending | Return>(
+  tx: Queryable,
+  slot: number,
+  items: readonly T[],
+  written: ReadonlySet<string>,
+  passed: (item: T) => boolean | undefined,
+): Promise<Released | undefined> {
+  const limited = items.filter((item) => item.limited && written.has(item.id))
+  if (limited.length === 0) return undefined
+  const ids = limited.map((item) => item.id)
+  return release(tx, slot, { ids, passed: limited.map(passed), slow: limited.map((item) => item.slow ?? 0) })
+}
+
+function withReleased(settled: Settled, released: Released | undefined): Settled {
+  return released ? { ...settled, ...released, woken: [...settled.woken, ...released.woken] } : settled
+}
+
+/** For a breaker; a job that was cancelled says nothing about what it needs. */
+function hasPassed({ state, error }: Ending): boolean | undefined {
+  return state === 'completed' ? true : error === null || state === 'cancelled' ? undefined : false
+}
+
+function hasFailed({ outcome }: Return): boolean | undefined {
+  return outcome === 'retry' ? false : undefined
 }
 
 /** Makes the first blocked job of each key ready; the keys must have been freed by an earlier statement of `tx`. */

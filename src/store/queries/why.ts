@@ -1,4 +1,5 @@
 import { type Queryable, repeatable } from '../connection.ts'
+import { breakerPrefix, type StoredRule } from '../../core/limit.ts'
 import type { JobRecord } from './find.ts'
 
 const whyStatement = repeatable(
@@ -6,6 +7,9 @@ const whyStatement = repeatable(
   `select q.paused_at is not null as paused, q.pause_reason,
           (select count(*)::int from legwork.worker w
             where w.ended_at is null and $2::text = any(w.names) and (w.queues is null or q.name = any(w.queues))) as workers,
+          (select jsonb_build_object('name', l.name, 'instance', l.instance, 'rule', legwork.rule_of(l.name), 'used', l.used + l.called,
+                    'shut', coalesce(l.shut_until > legwork.now(), false), 'reason', l.shut_reason, 'trial', l.trial)
+             from legwork.queued_for w join legwork.limiter l on l.id = w.limiter_id where w.slot = $3::smallint and w.job_id = $5::bigint) as limiter,
           (select h.job_id::text from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as holder,
           set.kind, set.pending, set.total, set.next
      from legwork.queue q
@@ -25,6 +29,7 @@ export async function whyWaiting(on: Queryable, slot: number, job: JobRecord): P
   if (row?.kind === 1) return `its children: ${open}`
   if (job.state === 'waiting') return undefined
   if (row?.paused) return `queue "${job.queue}" is paused${row.pause_reason ? `: ${row.pause_reason}` : ''}`
+  if (row?.limiter) return whyLimited(row.limiter)
   if (row && row.holder !== null && row.holder !== job.id) return `job ${row.holder} has the key "${job.key}"`
   if (row?.workers === 0) return `no running worker serves queue "${job.queue}" and knows a job named "${job.name}"`
   return undefined
@@ -35,8 +40,37 @@ interface WhyRow extends Record<string, unknown> {
   readonly pause_reason: string | null
   readonly workers: number
   readonly holder: string | null
+  readonly limiter: Limiter | null
   readonly kind: number | null
   readonly pending: number
   readonly total: number
   readonly next: string | null
+}
+
+interface Limiter {
+  readonly name: string
+  readonly instance: string
+  readonly rule: StoredRule
+  readonly used: number
+  readonly shut: boolean
+  readonly reason: string | null
+  readonly trial: boolean
+}
+
+function whyLimited({ name, instance, rule, used, shut, reason, trial }: Limiter): string {
+  const because = reason ? `: ${reason}` : ''
+  if (name.startsWith(breakerPrefix)) {
+    const breaker = `breaker "${name.slice(breakerPrefix.length)}"`
+    return shut
+      ? `${breaker} is open${because}`
+      : trial
+        ? `${breaker} lets a few through to find out`
+        : `${breaker} has just closed`
+  }
+  const limit = instance === '' ? `limit "${name}"` : `limit "${name}" of "${instance}"`
+  if (shut) return `${limit} lets nobody begin${because}`
+  const { running, count, per } = rule
+  if (typeof running === 'number' && used >= running) return `${limit} is full: ${used} of ${running} are running`
+  if (typeof count === 'number') return `${limit} lets ${count} begin in ${per} ms`
+  return `${limit} lets it in next`
 }

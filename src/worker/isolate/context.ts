@@ -13,6 +13,7 @@ const unavailable = [
   'run',
   'sleep',
   'sleepUntil',
+  'slowDown',
   'step',
   'stream',
   'tx',
