@@ -24,7 +24,7 @@ function both(a: Settled, b: Settled): Settled {
   return {
     ids: new Set([...a.ids, ...b.ids]),
     woken: [...a.woken, ...b.woken],
-    turned: [...(a.turned ?? []), ...(b.turned ?? [])],
+    ...((a.turned || b.turned) && { turned: [...(a.turned ?? []), ...(b.turned ?? [])] }),
     ...(dueIn < Infinity && { dueIn }),
   }
 }
