@@ -5,6 +5,7 @@ import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
+import type { UniqueOptions } from './core/unique.ts'
 import type { BatchRef } from './live/batch.ts'
 import type { JobRef } from './live/ref.ts'
 import type { DatabaseOption } from './store/open.ts'
@@ -14,7 +15,7 @@ import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
 
-export interface EnqueueOptions extends Overrides {
+export interface EnqueueOptions extends Overrides, UniqueOptions {
   /** The open transaction of pg, postgres.js, PGlite, Drizzle, Kysely, Prisma, Knex or TypeORM: the job exists if it commits. */
   readonly tx?: unknown
   /** Run no sooner than this long from now. */
@@ -24,8 +25,6 @@ export interface EnqueueOptions extends Overrides {
   readonly priority?: Priority
   /** Jobs of one name with the same key run one at a time, in order. */
   readonly key?: string
-  /** While an unfinished job of this name has the same unique text, no second one is made; `enqueue` returns the first. */
-  readonly unique?: string
   /** Run when all of these have ended: refs or ids. One that has ended already is not waited for. */
   readonly after?: readonly (JobRef | string)[]
   /**
@@ -95,7 +94,8 @@ export interface CloseOptions {
 export interface Legwork {
   /**
    * Adds a job. When the promise resolves, the job is committed (or will be with `options.tx`).
-   * @throws LW_INPUT_INVALID, LW_OPTION_INVALID, LW_VALUE_UNSTORABLE, LW_JOB_UNKNOWN: nothing was stored
+   * @throws LW_INPUT_INVALID, LW_OPTION_INVALID, LW_VALUE_UNSTORABLE, LW_JOB_UNKNOWN, LW_DUPLICATE, LW_IDEMPOTENCY_MISMATCH:
+   *  nothing was stored
    */
   enqueue<In, Result>(job: Contract<In, Result>, ...rest: EnqueueArguments<NoInfer<In>>): Promise<JobRef<Result>>
   enqueue(name: string, input?: unknown, options?: EnqueueOptions): Promise<JobRef>

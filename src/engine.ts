@@ -309,7 +309,7 @@ class Engine {
   }
 
   #refsOf(definition: AnyJob, added: readonly Enqueued[]): JobRef[] {
-    return added.map(({ id, created }) => createRef(this.#refs, definition, id, created))
+    return added.map(({ id, created, conflict }) => createRef(this.#refs, definition, id, created, conflict))
   }
 
   async #queuesChanged(): Promise<void> {

@@ -5,6 +5,7 @@ import { type Duration, milliseconds } from '../core/duration.ts'
 import { LegworkError, optionError, reviveError } from '../core/errors.ts'
 import { isFinal } from '../core/states.ts'
 import { cancelJob } from './cancel.ts'
+import type { Conflict } from '../store/queries/enqueue.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
@@ -20,8 +21,10 @@ export interface ResultOptions {
 /** A job somewhere: everything one can ask of it or do to it, from any process. */
 export interface JobRef<Result = unknown> {
   readonly id: string
-  /** False when `enqueue` found an unfinished job with the same unique key; this is that one. */
+  /** False when `enqueue` found a job that is the same; this is that one. */
   readonly created: boolean
+  /** What became of the call then: the job was left as it was, got the new input, or what `merge` made of both. */
+  readonly conflict: Conflict | undefined
   /** Everything known about the job now. @throws LW_JOB_NOT_FOUND */
   status(): Promise<JobRecord>
   /**
@@ -65,22 +68,31 @@ export function createRef<Result>(
   definition: AnyJob | undefined,
   id: string,
   created: boolean,
+  conflict?: Conflict,
 ): JobRef<Result> {
-  return new Ref<Result>(parts, definition, id, created)
+  return new Ref<Result>(parts, definition, id, created, conflict ?? (created ? undefined : 'ignored'))
 }
 
 /** A class because a bulk enqueue makes thousands of them: the methods are shared. */
 class Ref<Result> implements JobRef<Result> {
   readonly id: string
   readonly created: boolean
+  readonly conflict: Conflict | undefined
   readonly #parts: RefParts
   readonly #definition: AnyJob | undefined
 
-  constructor(parts: RefParts, definition: AnyJob | undefined, id: string, created: boolean) {
+  constructor(
+    parts: RefParts,
+    definition: AnyJob | undefined,
+    id: string,
+    created: boolean,
+    conflict: Conflict | undefined,
+  ) {
     this.#parts = parts
     this.#definition = definition
     this.id = id
     this.created = created
+    this.conflict = conflict
   }
 
   status(): Promise<JobRecord> {

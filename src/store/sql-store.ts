@@ -16,6 +16,7 @@ import {
 import { cancel } from './queries/cancel.ts'
 import { claim } from './queries/claim.ts'
 import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
+import { enqueueRuled, isRuled } from './queries/unique.ts'
 import { appendFeed, type FeedSnapshot, readFeed } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
@@ -184,6 +185,7 @@ const largestEnqueue = 10_000
 
 function enqueueHere(connection: Connection, jobs: readonly NewJob[]): Promise<Enqueued[]> {
   const comesAfter = jobs.some((job) => job.after !== undefined)
+  if (jobs.some(isRuled)) return connection.transaction((tx) => enqueueIn(openTransaction(tx), jobs))
   if (jobs.length <= largestEnqueue && !comesAfter) return enqueue(connection, jobs)
   return connection.transaction(async (tx) => {
     const added = await inChunks(jobs, (chunk) => enqueue(tx, chunk))
@@ -194,7 +196,9 @@ function enqueueHere(connection: Connection, jobs: readonly NewJob[]): Promise<E
 
 async function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
   const added = await inChunks(jobs, async (chunk) =>
-    enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])),
+    chunk.some(isRuled)
+      ? enqueueRuled(tx, chunk)
+      : enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])),
   )
   if (jobs.some((job) => job.after !== undefined)) await putAfter(tx, jobs, added)
   return added
