@@ -77,7 +77,7 @@ function merging(definition: AnyJob, wire: string | null): (waiting: string | nu
   const { merge, inputSchema, name } = definition
   if (!merge)
     throw optionError('unique.onConflict', "'ignore', 'replace' or 'reject' for a job without `merge`", 'merge')
-  const parsed = (text: string | null): unknown => (text === null ? undefined : JSON.parse(text))
+  const parsed = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
   const what = {
     code: 'LW_INPUT_INVALID',
     label: `Merged input of job "${name}"`,

@@ -43,7 +43,7 @@ test('merges of many callers at once: none is lost, none is there twice', async 
   expect(calls.map(({ status }) => status)).toEqual(callers.map(() => 'fulfilled'))
   const { jobs } = await world.engine.list()
   expect(jobs.length).toBe(1)
-  const { n } = jobs[0]?.input as { n: number[] }
+  const { n } = jobs[0]!.input as { n: number[] }
   expect(n.toSorted((a, b) => a - b)).toEqual(callers)
 })
 
@@ -60,7 +60,7 @@ test('one idempotency key, two inputs, many callers: one job, and all with the o
   expect((await world.engine.list()).jobs.length).toBe(1)
 })
 
-test('replacing while workers take: every call is in a job that ran after it, and no job ran twice', async () => {
+test('merging while workers take: every call is in a job that ran after it, and no job ran twice', async () => {
   const ran: number[] = []
   const take = add.handle(({ input }) => void ran.push(...input.n))
   const world = await testEngine({ jobs: [take], work: { concurrency: 2 } })
