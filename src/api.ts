@@ -1,5 +1,6 @@
 import type { Clock } from './core/clock.ts'
 import type { JobCall } from './core/call.ts'
+import type { Change } from './core/change.ts'
 import type { AnyJob, Contract } from './core/definition.ts'
 import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
@@ -49,6 +50,33 @@ export interface BatchOptions {
   readonly onSucceeded?: JobCall
   /** Added as soon as the first of its jobs has ended otherwise. */
   readonly onFailed?: JobCall
+}
+
+/** What a bulk operation does with every job that fits. */
+export type BulkKind = 'cancel' | 'redrive' | 'change'
+
+export interface BulkOptions {
+  /** Of `'change'`: what every job gets. An input only with a filter of one name. */
+  readonly change?: Change
+  /** Of `'cancel'`. */
+  readonly reason?: string
+  /** Only count the jobs that fit. */
+  readonly dryRun?: boolean
+  /** The queue of the job that carries it out. Default `'default'`. */
+  readonly queue?: string
+}
+
+export interface BulkResult {
+  /** Jobs that were changed. */
+  readonly done: number
+  /** Jobs that fitted when they were met. The others had gone on meanwhile. */
+  readonly met: number
+}
+
+/** The job that carries out a bulk operation: `progress` tells how far it is, `cancel()` aborts it between two pages. */
+export interface BulkRef extends JobRef<BulkResult> {
+  /** How many jobs fitted when it was called. */
+  readonly count: number
 }
 
 export interface LegworkOptions {
@@ -127,6 +155,19 @@ export interface Legwork {
   cancel(filter: JobFilter, reason?: string): Promise<number>
   /** Makes every dead (or, if asked for, cancelled) job that fits ready again; returns how many. */
   redrive(filter?: JobFilter): Promise<number>
+  /** Changes every job that fits and that no worker has; returns how many. */
+  change(filter: JobFilter, change: Change): Promise<number>
+  /**
+   * The same as a job of its own, for many jobs: a worker carries it out, in pages of 500, and goes on with it after a crash.
+   * With `dryRun` only counts.
+   * @throws LW_OPTION_INVALID, LW_INPUT_INVALID
+   */
+  bulk(
+    kind: BulkKind,
+    filter: JobFilter,
+    options: BulkOptions & { readonly dryRun: true },
+  ): Promise<{ readonly count: number }>
+  bulk(kind: BulkKind, filter: JobFilter, options?: BulkOptions & { readonly dryRun?: false }): Promise<BulkRef>
   /** All queues with how many jobs they have in each state. */
   queues(): Promise<QueueStatus[]>
   /** No worker takes a job from the queue any more; running ones, and those a worker has claimed already, finish. */

@@ -5,9 +5,20 @@ export { errorCodes, LegworkError } from './core/errors.ts'
 export { jsonSchemaOf } from './core/codec.ts'
 export { version } from './version.ts'
 
-export type { CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
+export type {
+  BulkKind,
+  BulkOptions,
+  BulkRef,
+  BulkResult,
+  CloseOptions,
+  EnqueueOptions,
+  Legwork,
+  LegworkOptions,
+  WorkOptions,
+} from './api.ts'
 export type { Schema, Wire } from './core/codec.ts'
 export type { JobContext, JobFacts, JobLog, Json, LogLevel } from './core/context.ts'
+export type { Change } from './core/change.ts'
 export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
 export type {
   BeginOptions,

@@ -1,10 +1,12 @@
 import { decode, encode } from '../core/codec.ts'
+import type { Change } from '../core/change.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { type Duration, milliseconds } from '../core/duration.ts'
 import { LegworkError, optionError, reviveError } from '../core/errors.ts'
 import { isFinal } from '../core/states.ts'
 import { cancelJob } from './cancel.ts'
+import { changeJob } from './change.ts'
 import type { Conflict } from '../store/queries/enqueue.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
@@ -43,6 +45,11 @@ export interface JobRef<Result = unknown> {
    */
   cancel(reason?: string): Promise<boolean>
   /**
+   * Changes a job that no worker has taken: one that is scheduled, blocked or ready, also between two attempts.
+   * @throws LW_OPTION_INVALID, LW_INPUT_INVALID, LW_JOB_STATE when it runs or has ended, LW_JOB_NOT_FOUND
+   */
+  change(change: Change): Promise<void>
+  /**
    * Sends something to an unfinished durable job, which takes it with `waitFor(topic)`, now or later. Checked against the
    * schema of the topic where the definition has one.
    * @throws LW_INPUT_INVALID, LW_JOB_STATE when the job has ended, LW_JOB_NOT_FOUND
@@ -61,6 +68,7 @@ export interface RefParts {
   readonly clock: Clock
   readonly hub: Hub
   readonly results: Results
+  readonly definitions: ReadonlyMap<string, AnyJob>
 }
 
 export function createRef<Result>(
@@ -115,6 +123,10 @@ class Ref<Result> implements JobRef<Result> {
 
   cancel(reason = 'cancelled by request'): Promise<boolean> {
     return cancelJob(this.#parts, this.id, reason)
+  }
+
+  change(change: Change): Promise<void> {
+    return changeJob(this.#parts, this.id, change, this.#definition)
   }
 
   async signal(topic: string, data?: unknown): Promise<void> {

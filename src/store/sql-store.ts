@@ -1,9 +1,10 @@
 import { LegworkError } from '../core/errors.ts'
 import { groupBy } from '../core/group.ts'
 import { isDisconnect } from './failure.ts'
-import { type Connection, freePlans, type Queryable } from './connection.ts'
+import { type Connection, freePlans } from './connection.ts'
+import { enqueueHere, enqueueIn } from './enqueue.ts'
 import { migrate } from './migrate.ts'
-import { comeAfter } from './queries/after.ts'
+import { openTransaction } from './transaction/own.ts'
 import {
   batchStatus,
   deadParents,
@@ -14,13 +15,12 @@ import {
   startChildren,
 } from './queries/batches.ts'
 import { cancel } from './queries/cancel.ts'
+import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
-import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
-import { enqueueRuled, isRuled } from './queries/unique.ts'
 import { appendFeed, type FeedSnapshot, readFeed } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
-import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
+import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
 import { whyWaiting } from './queries/why.ts'
@@ -50,7 +50,7 @@ import {
   registerWorker,
 } from './queries/workers.ts'
 import { slotOf, type Store } from './store.ts'
-import { type Transaction, transactionOf } from './transaction/transaction.ts'
+import { transactionOf } from './transaction/transaction.ts'
 
 /** Ended workers stay visible for a day. */
 const workerMemory = 24 * 3_600_000
@@ -104,9 +104,11 @@ export function createStore(connection: Connection): Store {
     transaction: (work) => connection.transaction((tx) => work(openTransaction(tx))),
     ended: (ids) => endedBySlot(connection, ids),
     list: async (options) => listSafely(connection, await slots(), options),
+    count: async (filter) => countSafely(connection, await slots(), filter),
 
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
+    change: (id, patch) => connection.transaction((tx) => changeIn(openTransaction(tx), id, patch)),
 
     installation: () => installation(connection),
     queues: () => queues(connection),
@@ -136,6 +138,13 @@ async function listSafely(connection: Connection, slots: readonly number[], opti
   })
 }
 
+function countSafely(connection: Connection, slots: readonly number[], filter: JobFilter): Promise<number> {
+  return connection.transaction(async (tx) => {
+    if (isSelective(filter)) await tx.script(freePlans)
+    return countJobs(tx, slots, filter)
+  })
+}
+
 /** Three reads of one moment: events that come between them would get places before ones that were told already. */
 function feedSnapshot(
   connection: Connection,
@@ -150,13 +159,6 @@ function feedSnapshot(
     if (!job) return undefined
     return { job, attempts: await attempts(tx, slot, id), lines: await readFeed(tx, slot, id, after, limit) }
   })
-}
-
-/** The engine's own transaction in the shape that `enqueue` takes; statements of the caller are not kept prepared. */
-function openTransaction(tx: Queryable): Transaction {
-  return {
-    query: (text, params?: readonly unknown[]) => tx.query({ name: '', text, repeatable: false }, params ?? []),
-  }
 }
 
 async function stepTransaction(
@@ -178,47 +180,6 @@ async function stepTransaction(
     result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx))
   })
   return result
-}
-
-/** A statement's parameter must stay far below the 256 MB a jsonb may have. */
-const largestEnqueue = 10_000
-
-function enqueueHere(connection: Connection, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  const comesAfter = jobs.some((job) => job.after !== undefined)
-  if (jobs.some(isRuled)) return connection.transaction((tx) => enqueueIn(openTransaction(tx), jobs))
-  if (jobs.length <= largestEnqueue && !comesAfter) return enqueue(connection, jobs)
-  return connection.transaction(async (tx) => {
-    const added = await inChunks(jobs, (chunk) => enqueue(tx, chunk))
-    if (comesAfter) await putAfter(openTransaction(tx), jobs, added)
-    return added
-  })
-}
-
-async function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  const added = await inChunks(jobs, async (chunk) =>
-    chunk.some(isRuled)
-      ? enqueueRuled(tx, chunk)
-      : enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])),
-  )
-  if (jobs.some((job) => job.after !== undefined)) await putAfter(tx, jobs, added)
-  return added
-}
-
-async function putAfter(tx: Transaction, jobs: readonly NewJob[], added: readonly Enqueued[]): Promise<void> {
-  const dependent = added.flatMap(({ id, created }, place) => {
-    const after = jobs[place]?.after
-    return created && after ? [{ id, after }] : []
-  })
-  if (dependent.length > 0) await comeAfter(tx, dependent)
-}
-
-async function inChunks(
-  jobs: readonly NewJob[],
-  add: (chunk: readonly NewJob[]) => Promise<Enqueued[]>,
-): Promise<Enqueued[]> {
-  const all: Enqueued[] = []
-  for (let at = 0; at < jobs.length; at += largestEnqueue) all.push(...(await add(jobs.slice(at, at + largestEnqueue))))
-  return all
 }
 
 /** Both kinds of outcome. Only keyed endings need a transaction around several statements. */

@@ -1,21 +1,6 @@
+import type { Patch } from '../../core/change.ts'
 import type { Transaction } from '../transaction/transaction.ts'
 import type { LaneName } from './settle.ts'
-
-/** What a waiting job gets instead; what is left out stays. JSON values are text. */
-export interface Patch {
-  /** Null: none. */
-  readonly input?: string | null
-  readonly runAt?: Date
-  readonly delayMs?: number
-  readonly priority?: number
-  readonly queue?: string
-  /** Null: none. */
-  readonly key?: string | null
-  readonly tags?: readonly string[]
-  readonly headers?: string
-  /** Overrides, added to those it has. */
-  readonly options?: string
-}
 
 export interface Changed {
   /** `running`: a worker has it, or it is a durable job that waits. */
@@ -32,7 +17,7 @@ const changeText = 'select outcome, queue_id, priority, due from legwork.change_
 /** Changes a job that waits; atomic by itself, and fenced against a claim by a lock on the row. */
 export async function changeIn(on: Transaction, id: string, patch: Patch): Promise<Changed> {
   const [row = {}] = await on.query(changeText, [id, patchJson(patch)])
-  const { queue_id: queueId, priority, due } = row
+  const { queue_id: queueId = null, priority, due = null } = row
   return {
     outcome: row['outcome'] as Changed['outcome'],
     lane: queueId === null ? undefined : { queueId: Number(queueId), priority: Number(priority) },
@@ -41,9 +26,9 @@ export async function changeIn(on: Transaction, id: string, patch: Patch): Promi
 }
 
 /** The patch in the words of legwork.change_job. */
-function patchJson({ input, headers, options, ...rest }: Patch): string {
+function patchJson({ input, options, ...rest }: Patch): string {
   const plain = JSON.stringify({ ...rest, ...(input === null && { blank: true }) })
-  const texts = Object.entries({ input: input ?? undefined, headers, options }).flatMap(([name, json]) =>
+  const texts = Object.entries({ input: input ?? undefined, options }).flatMap(([name, json]) =>
     json === undefined ? [] : `${JSON.stringify(name)}:${json}`,
   )
   return texts.length === 0 ? plain : `${plain.slice(0, -1)}${plain === '{}' ? '' : ','}${texts.join(',')}}`
