@@ -73,7 +73,7 @@ export interface BulkResult {
   readonly met: number
 }
 
-/** The job that carries out a bulk operation: `progress` tells how far it is, `cancel()` aborts it between two pages. */
+/** The job that carries out a bulk operation: `progress` tells how far it is, `cancel()` aborts it. */
 export interface BulkRef extends JobRef<BulkResult> {
   /** How many jobs fitted when it was called. */
   readonly count: number

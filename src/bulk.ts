@@ -4,12 +4,12 @@ import { type AnyJob, job } from './core/definition.ts'
 import { optionError } from './core/errors.ts'
 import type { State } from './core/states.ts'
 import { cancelJob } from './live/cancel.ts'
-import { patchJob } from './live/change.ts'
+import { patchJobs } from './live/change.ts'
 import type { JobRef, RefParts } from './live/ref.ts'
 import type { JobFilter } from './store/queries/list.ts'
 import type { JobRecord } from './store/queries/find.ts'
 
-/** Jobs that a bulk operation reads at once; between two pages it can be aborted. */
+/** Jobs that a bulk operation reads at once; or changes at once. */
 const page = 500
 
 /** The name of the job that carries out a bulk operation. */
@@ -49,7 +49,7 @@ export async function planBulk(
 
 /**
  * Carries out a plan on all jobs that fit now, oldest first, a page at a time; a job that changes meanwhile is not met twice.
- * Returns how many were changed and how many met. @throws the reason of `signal`, between two pages
+ * Returns how many were changed and how many met. @throws the reason of `signal`, between two statements
  */
 export async function runBulk(
   parts: RefParts,
@@ -66,7 +66,7 @@ export async function runBulk(
       ...(after !== undefined && { after }),
     })
     const jobs = found.jobs.filter(({ name }) => name !== bulkName || plan.filter.name !== undefined)
-    so = { done: so.done + (await apply(parts, plan, jobs)), met: so.met + jobs.length }
+    so = { done: so.done + (await apply(parts, plan, jobs, signal)), met: so.met + jobs.length }
     onPage?.(so)
     after = found.next
     more = after !== undefined
@@ -112,19 +112,26 @@ function revived(plan: BulkPlan): BulkPlan {
   }
 }
 
-async function apply(parts: RefParts, { kind, reason, patch }: BulkPlan, jobs: readonly JobRecord[]): Promise<number> {
-  if (kind === 'redrive') return redrive(parts, jobs)
+async function apply(
+  parts: RefParts,
+  { kind, reason, patch }: BulkPlan,
+  jobs: readonly JobRecord[],
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const ids = jobs.map(({ id }) => id)
+  if (kind === 'redrive') return redrive(parts, ids)
+  if (kind === 'change')
+    return (await patchJobs(parts, ids, patch)).filter(({ outcome }) => outcome === 'changed').length
   let count = 0
-  for (const { id } of jobs) {
-    const done =
-      kind === 'cancel' ? await cancelJob(parts, id, reason) : (await patchJob(parts, id, patch)) === 'changed'
-    if (done) count++
+  for (const id of ids) {
+    signal?.throwIfAborted() // a transaction each: a page of them is too long to wait for an abort
+    if (await cancelJob(parts, id, reason)) count++
   }
   return count
 }
 
-async function redrive({ store, hub }: RefParts, jobs: readonly JobRecord[]): Promise<number> {
-  const { ids, woken } = await store.redrive(jobs.map(({ id }) => id))
+async function redrive({ store, hub }: RefParts, jobs: readonly string[]): Promise<number> {
+  const { ids, woken } = await store.redrive(jobs)
   hub.tell({ woken, changed: ids })
   return ids.length
 }

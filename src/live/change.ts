@@ -1,6 +1,7 @@
 import { type Change, type Patch, patchOf } from '../core/change.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { LegworkError } from '../core/errors.ts'
+import type { Changed } from '../store/queries/change.ts'
 import type { Store } from '../store/store.ts'
 import type { Hub } from './hub.ts'
 import { notFound } from './results.ts'
@@ -19,7 +20,8 @@ export async function changeJob(
   definition: AnyJob | undefined,
 ): Promise<void> {
   const known = definition ?? (Object.hasOwn(change, 'input') ? await definitionOf(parts, id) : undefined)
-  const outcome = await patchJob(parts, id, await patchOf(change, known))
+  const [answer] = await patchJobs(parts, [id], await patchOf(change, known))
+  const outcome = answer?.outcome ?? 'missing'
   if (outcome === 'missing') throw notFound(id)
   if (outcome === 'changed') return
   const job = await parts.store.find(id)
@@ -30,16 +32,21 @@ export async function changeJob(
   })
 }
 
-/** Changes one job if it waits, and tells whoever needs to know. */
-export async function patchJob(
+/** Changes those of the jobs that wait, and tells whoever needs to know. */
+export async function patchJobs(
   { store, hub }: Pick<ChangeParts, 'store' | 'hub'>,
-  id: string,
+  ids: readonly string[],
   patch: Patch,
-): Promise<'changed' | 'running' | 'ended' | 'missing'> {
-  const { outcome, lane, due } = await store.change(id, patch)
-  if (outcome === 'changed')
-    hub.tell({ changed: [id], ...(lane && { woken: [lane] }), ...(due !== undefined && { due }) })
-  return outcome
+): Promise<Changed[]> {
+  const answers = await store.change(ids, patch)
+  const changed = answers.filter(({ outcome }) => outcome === 'changed')
+  const due = Math.min(...changed.map((one) => one.due ?? Infinity))
+  hub.tell({
+    changed: changed.map(({ id }) => id),
+    woken: changed.flatMap(({ lane }) => lane ?? []),
+    ...(due < Infinity && { due }),
+  })
+  return answers
 }
 
 async function definitionOf({ store, definitions }: ChangeParts, id: string): Promise<AnyJob> {

@@ -108,7 +108,7 @@ export function createStore(connection: Connection): Store {
 
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
-    change: (id, patch) => connection.transaction((tx) => changeIn(openTransaction(tx), id, patch)),
+    change: (ids, patch) => connection.transaction((tx) => changeIn(openTransaction(tx), ids, patch)),
 
     installation: () => installation(connection),
     queues: () => queues(connection),

@@ -107,8 +107,8 @@ export interface Store {
   cancel(id: string, reason: string): Promise<Cancelled>
   /** Dead and cancelled jobs run again, scheduled ones run now; the rest is left alone and left out of the answer. */
   redrive(ids: readonly string[]): Promise<Redriven>
-  /** Changes a job that no worker has. */
-  change(id: string, patch: Patch): Promise<Changed>
+  /** Changes those of the jobs that no worker has; says of each what became of it. */
+  change(ids: readonly string[], patch: Patch): Promise<Changed[]>
 
   /** A name for this database that no other has. */
   installation(): Promise<string>

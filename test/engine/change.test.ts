@@ -8,7 +8,6 @@ const start = new Date('2030-01-01T00:00:00Z')
 const mail = job('mail', {
   input: z.object({ to: z.email() }),
   key: ({ to }) => to,
-  merge: (waiting) => waiting,
 })
 
 test('a waiting job gets another time, priority, queue, key and input; the counters follow', async () => {
@@ -127,7 +126,7 @@ test('a job that gives its key away lets the next in line go on', async () => {
 test('many at once: by filter, by key and by unique text', async () => {
   const note = job('note')
   const { engine } = await testEngine({ jobs: [note], work: false })
-  await engine.enqueueMany(note, [1, 2, 3], (n) => ({ key: n === 1 ? 'a' : 'b', unique: `u${n}` }))
+  await engine.enqueueMany(note, [1, 2, 3], (n) => ({ key: n === 1 ? 'a' : 'b', unique: `u${String(n)}` }))
   expect(await engine.change({ name: 'note', key: 'b' }, { priority: 'low' })).toBe(2)
   expect(await engine.change({ name: 'note', unique: 'u1' }, { input: 'one' })).toBe(1)
   const { jobs } = await engine.list({ order: 'oldest' })

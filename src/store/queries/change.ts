@@ -3,6 +3,7 @@ import type { Transaction } from '../transaction/transaction.ts'
 import type { LaneName } from './settle.ts'
 
 export interface Changed {
+  readonly id: string
   /** `running`: a worker has it, or it is a durable job that waits. */
   readonly outcome: 'changed' | 'running' | 'ended' | 'missing'
   /** The lane it is ready in. */
@@ -12,17 +13,19 @@ export interface Changed {
 }
 
 /** In whatever library's transaction: text parameters. */
-const changeText = 'select outcome, queue_id, priority, due from legwork.change_job($1::bigint, $2::jsonb)'
+const changeText = `select u.id, c.outcome, c.queue_id, c.priority, c.due
+  from jsonb_array_elements_text($1::jsonb) u(id) cross join lateral legwork.change_job(u.id::bigint, $2::jsonb) c`
 
-/** Changes a job that waits; atomic by itself, and fenced against a claim by a lock on the row. */
-export async function changeIn(on: Transaction, id: string, patch: Patch): Promise<Changed> {
-  const [row = {}] = await on.query(changeText, [id, patchJson(patch)])
-  const { queue_id: queueId = null, priority, due = null } = row
-  return {
-    outcome: row['outcome'] as Changed['outcome'],
+/** Changes jobs that wait, in the order of their ids; each is fenced against a claim by a lock on its row. */
+export async function changeIn(on: Transaction, ids: readonly string[], patch: Patch): Promise<Changed[]> {
+  const ordered = ids.toSorted((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1))
+  const rows = await on.query(changeText, [JSON.stringify(ordered), patchJson(patch)])
+  return rows.map(({ id, outcome, queue_id: queueId, priority, due }) => ({
+    id: String(id),
+    outcome: outcome as Changed['outcome'],
     lane: queueId === null ? undefined : { queueId: Number(queueId), priority: Number(priority) },
     due: due === null ? undefined : Number(due),
-  }
+  }))
 }
 
 /** The patch in the words of legwork.change_job. */

@@ -27,7 +27,7 @@ export async function enqueueRuled(tx: Transaction, jobs: readonly NewJob[]): Pr
     if (conflict === 'merge' && merge) {
       const input = await merge(merged.get(id) ?? oldInput)
       merged.set(id, input)
-      await changeIn(tx, id, { input })
+      await changeIn(tx, [id], { input })
       added.push({ id, created, conflict: 'merged' })
     } else added.push({ id, created, ...(!created && { conflict: conflict === 'replaced' ? 'replaced' : 'ignored' }) })
   }
