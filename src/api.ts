@@ -1,5 +1,6 @@
 import type { Clock } from './core/clock.ts'
 import type { JobCall } from './core/call.ts'
+import type { Change } from './core/change.ts'
 import type { AnyJob, Contract } from './core/definition.ts'
 import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
@@ -7,6 +8,7 @@ import type { LimitRule, Rate } from './core/limit.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
 import type { Breakers, Limits } from './limits.ts'
+import type { UniqueOptions } from './core/unique.ts'
 import type { BatchRef } from './live/batch.ts'
 import type { JobRef } from './live/ref.ts'
 import type { DatabaseOption } from './store/open.ts'
@@ -16,7 +18,7 @@ import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
 
-export interface EnqueueOptions extends Overrides {
+export interface EnqueueOptions extends Overrides, UniqueOptions {
   /** The open transaction of pg, postgres.js, PGlite, Drizzle, Kysely, Prisma, Knex or TypeORM: the job exists if it commits. */
   readonly tx?: unknown
   /** Run no sooner than this long from now. */
@@ -26,8 +28,6 @@ export interface EnqueueOptions extends Overrides {
   readonly priority?: Priority
   /** Jobs of one name with the same key run one at a time, in order. */
   readonly key?: string
-  /** While an unfinished job of this name has the same unique text, no second one is made; `enqueue` returns the first. */
-  readonly unique?: string
   /** Run when all of these have ended: refs or ids. One that has ended already is not waited for. */
   readonly after?: readonly (JobRef | string)[]
   /**
@@ -52,6 +52,33 @@ export interface BatchOptions {
   readonly onSucceeded?: JobCall
   /** Added as soon as the first of its jobs has ended otherwise. */
   readonly onFailed?: JobCall
+}
+
+/** What a bulk operation does with every job that fits. */
+export type BulkKind = 'cancel' | 'redrive' | 'change'
+
+export interface BulkOptions {
+  /** Of `'change'`: what every job gets. An input only with a filter of one name. */
+  readonly change?: Change
+  /** Of `'cancel'`. */
+  readonly reason?: string
+  /** Only count the jobs that fit. */
+  readonly dryRun?: boolean
+  /** The queue of the job that carries it out. Default `'default'`. */
+  readonly queue?: string
+}
+
+export interface BulkResult {
+  /** Jobs that were changed. */
+  readonly done: number
+  /** Jobs that fitted when they were met. The others had gone on meanwhile. */
+  readonly met: number
+}
+
+/** The job that carries out a bulk operation: `progress` tells how far it is, `cancel()` aborts it. */
+export interface BulkRef extends JobRef<BulkResult> {
+  /** How many jobs fitted when it was called. */
+  readonly count: number
 }
 
 export interface LegworkOptions {
@@ -99,7 +126,8 @@ export interface CloseOptions {
 export interface Legwork {
   /**
    * Adds a job. When the promise resolves, the job is committed (or will be with `options.tx`).
-   * @throws LW_INPUT_INVALID, LW_OPTION_INVALID, LW_VALUE_UNSTORABLE, LW_JOB_UNKNOWN: nothing was stored
+   * @throws LW_INPUT_INVALID, LW_OPTION_INVALID, LW_VALUE_UNSTORABLE, LW_JOB_UNKNOWN, LW_DUPLICATE, LW_IDEMPOTENCY_MISMATCH:
+   *  nothing was stored
    */
   enqueue<In, Result>(job: Contract<In, Result>, ...rest: EnqueueArguments<NoInfer<In>>): Promise<JobRef<Result>>
   enqueue(name: string, input?: unknown, options?: EnqueueOptions): Promise<JobRef>
@@ -131,6 +159,19 @@ export interface Legwork {
   cancel(filter: JobFilter, reason?: string): Promise<number>
   /** Makes every dead (or, if asked for, cancelled) job that fits ready again; returns how many. */
   redrive(filter?: JobFilter): Promise<number>
+  /** Changes every job that fits and that no worker has; returns how many. */
+  change(filter: JobFilter, change: Change): Promise<number>
+  /**
+   * The same as a job of its own, for many jobs: a worker carries it out, in pages of 500, and goes on with it after a crash.
+   * With `dryRun` only counts.
+   * @throws LW_OPTION_INVALID, LW_INPUT_INVALID
+   */
+  bulk(
+    kind: BulkKind,
+    filter: JobFilter,
+    options: BulkOptions & { readonly dryRun: true },
+  ): Promise<{ readonly count: number }>
+  bulk(kind: BulkKind, filter: JobFilter, options?: BulkOptions & { readonly dryRun?: false }): Promise<BulkRef>
   /** All queues with how many jobs they have in each state. */
   queues(): Promise<QueueStatus[]>
   /** No worker takes a job from the queue any more; running ones, and those a worker has claimed already, finish. */

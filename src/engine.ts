@@ -1,18 +1,30 @@
 import { addBatch } from './batch.ts'
+import { bulkJob, enqueueBulk, planBulk, runBulk } from './bulk.ts'
+import type { Change } from './core/change.ts'
 import type { JobCall } from './core/call.ts'
 import type { AnyJob } from './core/definition.ts'
-import type { BatchOptions, CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
+import type {
+  BatchOptions,
+  BulkKind,
+  BulkOptions,
+  BulkRef,
+  CloseOptions,
+  EnqueueOptions,
+  Legwork,
+  LegworkOptions,
+  WorkOptions,
+} from './api.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
-import { prepare } from './enqueue.ts'
+import { prepare, prepareAll } from './enqueue.ts'
 import { createFamily } from './family.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
-import { cancelChildren, cancelJob } from './live/cancel.ts'
+import { cancelChildren } from './live/cancel.ts'
 import { createRef, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
@@ -78,9 +90,6 @@ interface EngineParts {
   readonly use: readonly Middleware[]
 }
 
-/** Jobs that a bulk operation reads at once. */
-const page = 500
-
 /** Wires the parts; the work is theirs. */
 class Engine {
   readonly #parts: EngineParts
@@ -97,10 +106,10 @@ class Engine {
   #forgetSignals: (() => void) | undefined
 
   constructor(parts: EngineParts) {
-    const { store, clock } = parts
+    const { store, clock, definitions } = parts
     this.#parts = parts
     this.#hub = new Hub(store, (error) => this.#events.emit('error', { during: 'sending a hint', error }))
-    this.#refs = { store, clock, hub: this.#hub, results: new Results(store, clock, this.#hub) }
+    this.#refs = { store, clock, hub: this.#hub, results: new Results(store, clock, this.#hub), definitions }
     this.#producer = new Producer({ store, clock, hub: this.#hub, events: this.#events })
     const settings = { store, hub: this.#hub, events: this.#events }
     this.limits = createLimits(settings)
@@ -132,7 +141,7 @@ class Engine {
     const each = typeof options === 'function' ? options : () => options
     const tx = typeof options === 'function' ? undefined : options.tx
     return this.#finishing(async () => {
-      const rows = await all(inputs.map((input, index) => prepare(definition, input, each(input as never, index))))
+      const rows = await prepareAll(definition, inputs, each)
       if (rows.length === 0) return []
       const added = await (tx === undefined ? this.#producer.addMany(rows) : this.#producer.addInside(tx, rows))
       return this.#refsOf(definition, added) as JobRef<never>[]
@@ -160,21 +169,24 @@ class Engine {
     return this.#open().store.list(options)
   }
 
-  async cancel(filter: JobFilter, reason = 'cancelled by request'): Promise<number> {
-    const live = filter.state ?? (['scheduled', 'blocked', 'ready', 'running', 'waiting'] as const)
-    return this.#eachPage({ ...filter, state: live }, async (ids) => {
-      let count = 0
-      for (const id of ids) if (await cancelJob(this.#refs, id, reason)) count++
-      return count
-    })
+  async cancel(filter: JobFilter, reason?: string): Promise<number> {
+    return this.#bulkNow('cancel', filter, { ...(reason !== undefined && { reason }) })
   }
 
   async redrive(filter: JobFilter = {}): Promise<number> {
-    return this.#eachPage({ ...filter, state: filter.state ?? 'dead' }, async (ids) => {
-      const { ids: back, woken } = await this.#open().store.redrive(ids)
-      this.#hub.tell({ woken, changed: back })
-      return back.length
-    })
+    return this.#bulkNow('redrive', filter)
+  }
+
+  async change(filter: JobFilter, change: Change): Promise<number> {
+    return this.#bulkNow('change', filter, { change })
+  }
+
+  async bulk(kind: BulkKind, filter: JobFilter, options: BulkOptions = {}): Promise<BulkRef & { count: number }> {
+    this.#open()
+    const plan = await planBulk(this.#refs, kind, filter, options)
+    const count = await this.#open().store.count(plan.filter)
+    if (options.dryRun === true) return { count } as BulkRef
+    return enqueueBulk(plan, count, (job, input) => this.enqueue(job, input, { queue: options.queue ?? 'default' }))
   }
 
   async queues(): Promise<QueueStatus[]> {
@@ -211,7 +223,7 @@ class Engine {
       store,
       clock,
       events,
-      definitions,
+      definitions: withOwn(definitions, bulkJob(this.#refs)),
       durable: (workerId) => createWorkflow({ store, clock, events, workerId, family, onWritten }),
       options: workerOptions(options, this.#parts.retention, this.#parts.use),
       onWritten: (written) => {
@@ -316,7 +328,7 @@ class Engine {
   }
 
   #refsOf(definition: AnyJob, added: readonly Enqueued[]): JobRef[] {
-    return added.map(({ id, created }) => createRef(this.#refs, definition, id, created))
+    return added.map(({ id, created, conflict }) => createRef(this.#refs, definition, id, created, conflict))
   }
 
   async #queuesChanged(): Promise<void> {
@@ -324,30 +336,18 @@ class Engine {
     await this.#worker?.discover()
   }
 
-  /** Runs `work` over all ids that fit now, oldest first, a page at a time; a job that changes meanwhile is not met twice. */
-  async #eachPage(filter: JobFilter, work: (ids: readonly string[]) => Promise<number>): Promise<number> {
-    let count = 0
-    for (let after: string | undefined, more = true; more;) {
-      const found: JobPage = await this.#open().store.list({
-        ...filter,
-        order: 'oldest',
-        limit: page,
-        ...(after !== undefined && { after }),
-      })
-      count += await work(found.jobs.map((job) => job.id))
-      after = found.next
-      more = after !== undefined
-    }
-    return count
+  async #bulkNow(kind: BulkKind, filter: JobFilter, options: BulkOptions = {}): Promise<number> {
+    this.#open()
+    return (await runBulk(this.#refs, await planBulk(this.#refs, kind, filter, options))).done
   }
+}
+
+/** The engine's own jobs beside those of the application. */
+function withOwn(definitions: ReadonlyMap<string, AnyJob>, ...own: readonly AnyJob[]): ReadonlyMap<string, AnyJob> {
+  return new Map([...definitions, ...own.map((job) => [job.name, job] as const)])
 }
 
 function checkedId(id: string, rule: string): string {
   if (!/^\d{1,19}$/.test(id) || BigInt(id) >= 2n ** 63n) throw optionError('id', rule, id)
   return id
-}
-
-/** Waits only if something is not there yet: a thousand rows without a schema need no thousand promises. */
-async function all<T>(values: readonly (T | Promise<T>)[]): Promise<readonly T[]> {
-  return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as readonly T[])
 }

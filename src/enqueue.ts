@@ -6,6 +6,8 @@ import { milliseconds } from './core/duration.ts'
 import { optionError } from './core/errors.ts'
 import { encodeOverrides } from './core/overrides.ts'
 import { priorityNumber } from './core/priority.ts'
+import { text } from './core/text.ts'
+import { onceOf, type Sameness, samenessOf } from './core/unique.ts'
 import type { Hint } from './live/hub.ts'
 import type { After } from './store/queries/after.ts'
 import type { NewJob } from './store/queries/enqueue.ts'
@@ -17,6 +19,16 @@ export function prepare(definition: AnyJob, input: unknown, options: EnqueueOpti
   if (!inputSchema) return rowOf(definition, input, options, toJson(input, label))
   const what = { code: 'LW_INPUT_INVALID', label, hint: 'Nothing was enqueued.' } as const
   return encode(inputSchema, input, what).then((wire) => rowOf(definition, input, options, wire))
+}
+
+/** The rows of many jobs. Waits only if something is not there yet: a thousand without a schema need no thousand promises. */
+export async function prepareAll(
+  definition: AnyJob,
+  inputs: readonly unknown[],
+  optionsOf: (input: never, index: number) => EnqueueOptions,
+): Promise<readonly NewJob[]> {
+  const rows = inputs.map((input, index) => prepare(definition, input, optionsOf(input as never, index)))
+  return rows.some((row) => row instanceof Promise) ? Promise.all(rows) : (rows as readonly NewJob[])
 }
 
 /** The row of a job that somebody is given to carry out. */
@@ -42,21 +54,54 @@ export function newsOf(rows: readonly NewJob[], now: number): Hint {
 function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire: string | null): NewJob {
   if (options.delay !== undefined && options.at !== undefined)
     throw optionError('at', 'left out when delay is given', options.at)
+  const key = text(options.key ?? definition.key?.(input), 'key')
+  const same = isPlain(options) ? nothingSame : samenessOf(options, key ?? definition.name)
   return {
     name: definition.name,
     input: wire,
     queue: text(options.queue, 'queue') ?? definition.queue,
     priority: options.priority === undefined ? definition.priority : priorityNumber(options.priority, 'priority'),
     runAt: instant(options.at),
-    delayMs: options.delay === undefined ? undefined : milliseconds(options.delay, 'delay'),
-    key: text(options.key ?? definition.key?.(input), 'key'),
-    unique: text(options.unique, 'unique'),
+    delayMs: delayOf(options, same.delayMs),
+    key,
+    unique: same.unique,
     tags: options.tags === undefined ? definition.tags : tagList([...definition.tags, ...options.tags]),
     headers: headerJson(options.headers),
     trace: trace(options.traceparent),
     options: encodeOverrides(options),
     after: after(options.after, options.afterFailure),
+    rule: same.rule,
+    once: onceOf(options.idempotencyKey),
+    merge: same.rule?.conflict === 'merge' ? merging(definition, wire) : undefined,
   }
+}
+
+const nothingSame: Sameness = Object.freeze({ unique: undefined, rule: undefined, delayMs: undefined })
+
+/** Thousands a second pass here that say nothing of what is the same. */
+function isPlain({ unique, debounce, throttle }: EnqueueOptions): boolean {
+  return unique === undefined && debounce === undefined && throttle === undefined
+}
+
+function delayOf({ delay, at }: EnqueueOptions, paced: number | undefined): number | undefined {
+  if (paced === undefined) return delay === undefined ? undefined : milliseconds(delay, 'delay')
+  if (delay !== undefined || at !== undefined)
+    throw optionError('delay', 'left out, like at, when debounce or throttle is given', delay ?? at)
+  return paced
+}
+
+/** Makes one input of that of a job that waits and that of the call; both as JSON text. */
+function merging(definition: AnyJob, wire: string | null): (waiting: string | null) => Promise<string | null> {
+  const { merge, inputSchema, name } = definition
+  if (!merge)
+    throw optionError('unique.onConflict', "'ignore', 'replace' or 'reject' for a job without `merge`", 'merge')
+  const parsed = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
+  const what = {
+    code: 'LW_INPUT_INVALID',
+    label: `Merged input of job "${name}"`,
+    hint: 'Nothing was changed.',
+  } as const
+  return async (waiting) => encode(inputSchema, merge(parsed(waiting), parsed(wire)), what)
 }
 
 function after(refs: EnqueueOptions['after'], policy: EnqueueOptions['afterFailure'] = 'fail'): After | undefined {
@@ -71,20 +116,6 @@ function idOf(ref: unknown): string {
   const id: unknown = typeof ref === 'object' && ref !== null && 'id' in ref ? ref.id : ref
   if (typeof id !== 'string' || !/^\d{1,19}$/.test(id)) throw optionError('after', 'a list of refs or ids', ref)
   return id
-}
-
-const longestText = 500
-
-function text(value: unknown, option: string): string | undefined {
-  if (value === undefined) return undefined
-  if (typeof value !== 'string' || value.length === 0 || value.length > longestText || !storable(value)) {
-    throw optionError(option, `text of 1 to ${longestText} characters`, value)
-  }
-  return value
-}
-
-function storable(value: string): boolean {
-  return !value.includes('\0') && value.isWellFormed()
 }
 
 function instant(at: unknown): Date | undefined {

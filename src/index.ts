@@ -5,11 +5,23 @@ export { errorCodes, LegworkError } from './core/errors.ts'
 export { jsonSchemaOf } from './core/codec.ts'
 export { version } from './version.ts'
 
-export type { BatchOptions, CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
+export type {
+  BatchOptions,
+  BulkKind,
+  BulkOptions,
+  BulkRef,
+  BulkResult,
+  CloseOptions,
+  EnqueueOptions,
+  Legwork,
+  LegworkOptions,
+  WorkOptions,
+} from './api.ts'
 export type { Callable, JobCall, RunAll, RunAllOptions, RunChild, RunOptions, Settled } from './core/call.ts'
 export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'
 export type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from './core/context.ts'
+export type { Change } from './core/change.ts'
 export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
 export type {
   BeginOptions,
@@ -30,6 +42,7 @@ export type { BreakerOptions, Limit, LimitOptions, LimitRule, Rate, RateOptions 
 export type { Backoff, RetryOptions } from './core/retry.ts'
 export type { Size } from './core/size.ts'
 export type { FinalState, State } from './core/states.ts'
+export type { Debounce, Throttle, Unique, UniqueOptions } from './core/unique.ts'
 export type { FeedOptions, JobEvent } from './live/feed.ts'
 export type { BatchRef } from './live/batch.ts'
 export type { JobRef, ResultOptions } from './live/ref.ts'

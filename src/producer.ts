@@ -43,13 +43,13 @@ export class Producer {
 
   /** Shares its statement with the other calls of this moment. */
   add(row: NewJob): Promise<Enqueued[]> {
-    const isFree = row.key === undefined && row.unique === undefined
+    const isFree = row.key === undefined && row.unique === undefined && !row.rule && !row.once
     return (isFree ? this.#free : this.#ordered).add([row])
   }
 
   async addMany(rows: readonly NewJob[]): Promise<Enqueued[]> {
     const added = await this.#parts.store.enqueue(rows)
-    if (!added.some((one) => one.created)) return added
+    if (!added.some(isNews)) return added
     this.#parts.hub.tell(newsOf(rows, this.#parts.clock.now()))
     this.#announce(rows, added)
     return added
@@ -66,7 +66,7 @@ export class Producer {
   async addInside(tx: unknown, rows: readonly NewJob[]): Promise<Enqueued[]> {
     const { store, clock, hub } = this.#parts
     const added = await store.enqueue(rows, transactionOf(tx))
-    if (!added.some((one) => one.created)) return added
+    if (!added.some(isNews)) return added
     for (const ms of commitGuesses) {
       const cancel = clock.after(ms, () => {
         this.#timers.delete(cancel)
@@ -103,4 +103,9 @@ export class Producer {
     })
     events.emit('enqueued', { jobs })
   }
+}
+
+/** Whether workers may have something to do: one that was there already is none unless it was changed. */
+function isNews({ created, conflict = 'ignored' }: Enqueued): boolean {
+  return created || conflict !== 'ignored'
 }

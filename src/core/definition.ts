@@ -55,6 +55,11 @@ export interface JobOptions<
   /** What these jobs need and what may break down: while its breaker is open, none of them begins. */
   readonly breaker?: string | BreakerOptions | readonly (string | BreakerOptions)[]
   readonly tags?: readonly string[]
+  /**
+   * For `unique: { onConflict: 'merge' }`: the input of the job that waits, and that of the call, as JSON holds them; returns
+   * the input that the job gets. It may be called more than once, so it changes nothing else.
+   */
+  readonly merge?: (waiting: Wire<InputOf<I>>, added: Wire<InputOf<I>>) => InputOf<I>
   /** How many worker deaths a job may be running in before it is put aside as poisoned. Default 5. */
   readonly crashes?: number
   /** Run the handler in a worker thread or a child process; needs `module`. */
@@ -86,6 +91,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   /** Its limits and breakers. */
   readonly limits: readonly LimitPlan[]
   readonly tags: readonly string[]
+  readonly merge: ((waiting: Wire<In>, added: Wire<In>) => In) | undefined
   readonly crashes: number
   readonly isolate: 'thread' | 'process' | undefined
   readonly module: string | undefined
@@ -140,6 +146,7 @@ export function job<
     key: given.key,
     limits: limitPlans(name, given.limit, given.breaker),
     tags: Object.freeze([...new Set(given.tags ?? [])]),
+    merge: given.merge,
     crashes: crashLimit(given.crashes ?? 5),
     isolate: given.isolate,
     module: given.module,
@@ -162,12 +169,13 @@ function build<In, Parsed, Return, Result>(
 
 function checkTexts(
   name: unknown,
-  { queue, key, tags = [] }: { queue?: unknown; key?: unknown; tags?: unknown },
+  { queue, key, merge, tags = [] }: { queue?: unknown; key?: unknown; merge?: unknown; tags?: unknown },
 ): void {
   const rule = 'text of 1 to 200 characters without spaces at the ends'
   if (!isName(name)) throw optionError('name', rule, name)
   if (queue !== undefined && !isName(queue)) throw optionError('queue', rule, queue)
   if (key !== undefined && typeof key !== 'function') throw optionError('key', 'a function of the input', key)
+  if (merge !== undefined && typeof merge !== 'function') throw optionError('merge', 'a function of two inputs', merge)
   if (!Array.isArray(tags) || !tags.every(isName)) throw optionError('tags', `a list of ${rule}`, tags)
 }
 

@@ -1,4 +1,5 @@
 import { decode, encode } from '../core/codec.ts'
+import type { Change } from '../core/change.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { type Duration, milliseconds } from '../core/duration.ts'
@@ -7,6 +8,8 @@ import { isFinal } from '../core/states.ts'
 import { cancelJob } from './cancel.ts'
 import { childrenOf } from '../store/members.ts'
 import type { Child } from '../store/queries/batches.ts'
+import { changeJob } from './change.ts'
+import type { Conflict } from '../store/queries/enqueue.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
@@ -24,8 +27,10 @@ export interface ResultOptions {
 /** A job somewhere: everything one can ask of it or do to it, from any process. */
 export interface JobRef<Result = unknown> {
   readonly id: string
-  /** False when `enqueue` found an unfinished job with the same unique key; this is that one. */
+  /** False when `enqueue` found a job that is the same; this is that one. */
   readonly created: boolean
+  /** What became of the call then: the job was left as it was, got the new input, or what `merge` made of both. */
+  readonly conflict: Conflict | undefined
   /** Everything known about the job now. @throws LW_JOB_NOT_FOUND */
   status(): Promise<JobRecord>
   /**
@@ -45,6 +50,11 @@ export interface JobRef<Result = unknown> {
    * @returns false when it had ended already
    */
   cancel(reason?: string): Promise<boolean>
+  /**
+   * Changes a job that no worker has taken: one that is scheduled, blocked or ready, also between two attempts.
+   * @throws LW_OPTION_INVALID, LW_INPUT_INVALID, LW_JOB_STATE when it runs or has ended, LW_JOB_NOT_FOUND
+   */
+  change(change: Change): Promise<void>
   /**
    * Sends something to an unfinished durable job, which takes it with `waitFor(topic)`, now or later. Checked against the
    * schema of the topic where the definition has one.
@@ -77,6 +87,7 @@ export interface RefParts {
   readonly clock: Clock
   readonly hub: Hub
   readonly results: Results
+  readonly definitions: ReadonlyMap<string, AnyJob>
 }
 
 export function createRef<Result>(
@@ -84,22 +95,31 @@ export function createRef<Result>(
   definition: AnyJob | undefined,
   id: string,
   created: boolean,
+  conflict?: Conflict,
 ): JobRef<Result> {
-  return new Ref<Result>(parts, definition, id, created)
+  return new Ref<Result>(parts, definition, id, created, conflict ?? (created ? undefined : 'ignored'))
 }
 
 /** A class because a bulk enqueue makes thousands of them: the methods are shared. */
 class Ref<Result> implements JobRef<Result> {
   readonly id: string
   readonly created: boolean
+  readonly conflict: Conflict | undefined
   readonly #parts: RefParts
   readonly #definition: AnyJob | undefined
 
-  constructor(parts: RefParts, definition: AnyJob | undefined, id: string, created: boolean) {
+  constructor(
+    parts: RefParts,
+    definition: AnyJob | undefined,
+    id: string,
+    created: boolean,
+    conflict: Conflict | undefined,
+  ) {
     this.#parts = parts
     this.#definition = definition
     this.id = id
     this.created = created
+    this.conflict = conflict
   }
 
   status(): Promise<JobRecord> {
@@ -126,6 +146,10 @@ class Ref<Result> implements JobRef<Result> {
 
   cancel(reason = 'cancelled by request'): Promise<boolean> {
     return cancelJob(this.#parts, this.id, reason)
+  }
+
+  change(change: Change): Promise<void> {
+    return changeJob(this.#parts, this.id, change, this.#definition)
   }
 
   async signal(topic: string, data?: unknown): Promise<void> {

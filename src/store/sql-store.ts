@@ -1,7 +1,8 @@
 import { groupBy } from '../core/group.ts'
-import { type Connection, freePlans, type Queryable } from './connection.ts'
+import { type Connection, freePlans } from './connection.ts'
+import { enqueueHere, enqueueIn } from './enqueue.ts'
 import { migrate } from './migrate.ts'
-import { comeAfter } from './queries/after.ts'
+import { openTransaction } from './transaction/own.ts'
 import {
   batchStatus,
   children,
@@ -13,8 +14,8 @@ import {
   startChildren,
 } from './queries/batches.ts'
 import { cancel } from './queries/cancel.ts'
+import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
-import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
@@ -27,7 +28,7 @@ import {
   settingHistory,
 } from './queries/limit-settings.ts'
 import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
-import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
+import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { lookAtSteps, lookAtUndos } from './queries/look.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
@@ -59,7 +60,7 @@ import {
 } from './queries/workers.ts'
 import { settle } from './settling.ts'
 import { slotOf, type Store } from './store.ts'
-import { type Transaction, transactionOf } from './transaction/transaction.ts'
+import { transactionOf } from './transaction/transaction.ts'
 
 /** Ended workers stay visible for a day. */
 const workerMemory = 24 * 3_600_000
@@ -123,12 +124,14 @@ export function createStore(connection: Connection): Store {
     transaction: (work) => connection.transaction((tx) => work(openTransaction(tx))),
     ended: (ids) => endedBySlot(connection, ids),
     list: async (options) => listSafely(connection, await slots(), options),
+    count: async (filter) => countSafely(connection, await slots(), filter),
 
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
     steps: (id) => lookAtSteps(connection, slotOf(id), id),
     undos: (id) => lookAtUndos(connection, slotOf(id), id),
     resolveUndo: (id, step, how) => connection.transaction((tx) => resolveUndo(tx, slotOf(id), id, step, how)),
+    change: (ids, patch) => connection.transaction((tx) => changeIn(openTransaction(tx), ids, patch)),
 
     installation: () => installation(connection),
     queues: () => queues(connection),
@@ -159,6 +162,13 @@ async function listSafely(connection: Connection, slots: readonly number[], opti
   })
 }
 
+function countSafely(connection: Connection, slots: readonly number[], filter: JobFilter): Promise<number> {
+  return connection.transaction(async (tx) => {
+    if (isSelective(filter)) await tx.script(freePlans)
+    return countJobs(tx, slots, filter)
+  })
+}
+
 /** Three reads of one moment: events that come between them would get places before ones that were told already. */
 function feedSnapshot(
   connection: Connection,
@@ -175,13 +185,6 @@ function feedSnapshot(
     const steps = await readSteps(tx, slot, id, after.step ?? '0', limit)
     return { job, attempts: await attempts(tx, slot, id), lines, steps }
   })
-}
-
-/** The engine's own transaction in the shape that `enqueue` takes; statements of the caller are not kept prepared. */
-function openTransaction(tx: Queryable): Transaction {
-  return {
-    query: (text, params?: readonly unknown[]) => tx.query({ name: '', text, repeatable: false }, params ?? []),
-  }
 }
 
 async function stepTransaction(
@@ -204,44 +207,6 @@ async function stepTransaction(
     result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx), took)
   })
   return result
-}
-
-/** A statement's parameter must stay far below the 256 MB a jsonb may have. */
-const largestEnqueue = 10_000
-
-function enqueueHere(connection: Connection, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  const comesAfter = jobs.some((job) => job.after !== undefined)
-  if (jobs.length <= largestEnqueue && !comesAfter) return enqueue(connection, jobs)
-  return connection.transaction(async (tx) => {
-    const added = await inChunks(jobs, (chunk) => enqueue(tx, chunk))
-    if (comesAfter) await putAfter(openTransaction(tx), jobs, added)
-    return added
-  })
-}
-
-async function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  const added = await inChunks(jobs, async (chunk) =>
-    enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])),
-  )
-  if (jobs.some((job) => job.after !== undefined)) await putAfter(tx, jobs, added)
-  return added
-}
-
-async function putAfter(tx: Transaction, jobs: readonly NewJob[], added: readonly Enqueued[]): Promise<void> {
-  const dependent = added.flatMap(({ id, created }, place) => {
-    const after = jobs[place]?.after
-    return created && after ? [{ id, after }] : []
-  })
-  if (dependent.length > 0) await comeAfter(tx, dependent)
-}
-
-async function inChunks(
-  jobs: readonly NewJob[],
-  add: (chunk: readonly NewJob[]) => Promise<Enqueued[]>,
-): Promise<Enqueued[]> {
-  const all: Enqueued[] = []
-  for (let at = 0; at < jobs.length; at += largestEnqueue) all.push(...(await add(jobs.slice(at, at + largestEnqueue))))
-  return all
 }
 
 async function endedBySlot(connection: Connection, ids: readonly string[]): ReturnType<Store['ended']> {

@@ -1,11 +1,13 @@
 import type { AttemptRecord, Ended, JobRecord } from './queries/find.ts'
 import type { BatchStatus, Child, ChildCursor, ChildrenPlan, Follow, Member } from './queries/batches.ts'
 import type { Cancelled } from './queries/cancel.ts'
+import type { Patch } from '../core/change.ts'
+import type { Changed } from './queries/change.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
 import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { Gap, QueueRow } from './queries/lanes.ts'
-import type { JobPage, ListOptions } from './queries/list.ts'
+import type { JobFilter, JobPage, ListOptions } from './queries/list.ts'
 import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
 import type { StepRecord, UndoRecord } from './queries/look.ts'
 import type { Redriven } from './queries/redrive.ts'
@@ -129,6 +131,8 @@ export interface Store {
   /** Those of the ids that have ended, and those that are nowhere. */
   ended(ids: readonly string[]): Promise<{ ended: readonly Ended[]; missing: readonly string[] }>
   list(options: ListOptions): Promise<JobPage>
+  /** How many jobs fit. */
+  count(filter: JobFilter): Promise<number>
 
   cancel(id: string, reason: string): Promise<Cancelled>
   /** Dead and cancelled jobs run again, scheduled ones run now; the rest is left alone and left out of the answer. */
@@ -139,6 +143,8 @@ export interface Store {
   undos(id: string): Promise<UndoRecord[]>
   /** Notes what a person says of an undo that failed. */
   resolveUndo(id: string, step: string, how: 'retry' | 'skip' | 'done'): Promise<Resolved>
+  /** Changes those of the jobs that no worker has; says of each what became of it. */
+  change(ids: readonly string[], patch: Patch): Promise<Changed[]>
 
   /** A name for this database that no other has. */
   installation(): Promise<string>

@@ -1,3 +1,4 @@
+import type { UniqueRule } from '../../core/unique.ts'
 import { once, type Queryable } from '../connection.ts'
 import type { After } from './after.ts'
 import { ensureQueues } from './queues.ts'
@@ -17,13 +18,23 @@ export interface NewJob {
   readonly trace: string | undefined
   readonly options: string | null
   readonly after?: After | undefined
+  /** Which jobs are the same, beyond a unique text. */
+  readonly rule?: UniqueRule | undefined
+  /** The idempotency key. */
+  readonly once?: { readonly value: string; readonly keepMs?: number } | undefined
+  /** What the rule `merge` makes of the input of a waiting job; JSON text. */
+  readonly merge?: ((waiting: string | null) => Promise<string | null>) | undefined
 }
 
 export interface Enqueued {
   readonly id: string
   /** False when an unfinished job already held the unique key; `id` is that one's. */
   readonly created: boolean
+  /** What became of the call then. */
+  readonly conflict?: Conflict | undefined
 }
+
+export type Conflict = 'ignored' | 'replaced' | 'merged'
 
 /** The same SQL function that plain-SQL producers use: one text parameter, so that any library's transaction can send it. */
 export const enqueueStatement = once(
@@ -186,5 +197,7 @@ function element(job: NewJob): string {
   if (job.headers !== null) json += `,"headers":${job.headers}`
   if (job.trace !== undefined) json += `,"trace":${JSON.stringify(job.trace)}`
   if (job.options !== null) json += `,"options":${job.options}`
+  if (job.rule) json += `,"rule":${JSON.stringify(job.rule)}`
+  if (job.once) json += `,"once":${JSON.stringify(job.once)}`
   return `${json}}`
 }

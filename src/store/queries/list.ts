@@ -13,6 +13,8 @@ export interface JobFilter {
   /** Jobs that have all these tags. */
   readonly tag?: string | readonly string[]
   readonly key?: string
+  /** The unique text. */
+  readonly unique?: string
   /** Jobs whose input contains this JSON, e.g. `{ user: { id: 42 } }`. */
   readonly input?: unknown
   readonly createdAfter?: Date
@@ -59,12 +61,23 @@ export async function list(on: Queryable, slots: readonly number[], options: Lis
   return { jobs, next: rows.length > limit ? jobs.at(-1)?.id : undefined }
 }
 
+/** How many jobs fit. */
+export async function countJobs(on: Queryable, slots: readonly number[], filter: JobFilter): Promise<number> {
+  const query = new FilterText(filter)
+  const arms = slots.flatMap((slot) => query.arms(slot))
+  if (arms.length === 0) return 0
+  const text = `select count(*)::int as n from (${arms.join(' union all ')}) a`
+  const [row] = await on.query<{ n: number }>({ name: '', text, repeatable: true }, query.params)
+  return row?.n ?? 0
+}
+
 /** Whether a partial index may find the jobs better than walking the table in order does. */
-export function isSelective({ tag, key, state }: JobFilter): boolean {
+export function isSelective({ tag, key, unique, state }: JobFilter): boolean {
   const indexed: readonly State[] = ['scheduled', 'blocked', 'waiting']
   return (
     tag !== undefined ||
     key !== undefined ||
+    unique !== undefined ||
     (state !== undefined && stateList(state).every((one) => indexed.includes(one)))
   )
 }
@@ -86,6 +99,8 @@ class FilterText {
     if (filter.name !== undefined) this.where(`name = any(${this.param(textsOf(filter.name, 'name'), 'text[]')})`)
     if (filter.tag !== undefined) this.where(`tags @> ${this.param(textsOf(filter.tag, 'tag'), 'text[]')}`)
     if (filter.key !== undefined) this.where(`key = ${this.param(textsOf(filter.key, 'key')[0], 'text')}`)
+    if (filter.unique !== undefined)
+      this.where(`unique_key = ${this.param(textsOf(filter.unique, 'unique')[0], 'text')}`)
     if (filter.input !== undefined)
       this.where(`input @> ${this.param(toJson(filter.input, 'The filter input'), 'jsonb')}`)
     if (filter.createdAfter !== undefined)
@@ -158,6 +173,7 @@ const known = [
   'name',
   'tag',
   'key',
+  'unique',
   'input',
   'createdAfter',
   'createdBefore',

@@ -69,6 +69,18 @@ const forgetStatement = (table: 'step' | 'signal') =>
 const forgetSteps = forgetStatement('step')
 const forgetSignals = forgetStatement('signal')
 
+/** A text that stands for nothing any more: its period is over, and of an idempotency key the job is forgotten. */
+const forgetReservations = repeatable(
+  'lw_forget_reservations',
+  `delete from legwork.reservation r where r.slot = $1::smallint and (r.name, r.kind, r.text) in (
+     select o.name, o.kind, o.text from legwork.reservation o
+      where o.slot = $1::smallint and (o.until is null or o.until < legwork.now()) and (o.kind = 1 or (o.at < legwork.now() - interval '1 hour'
+        and not exists (select from legwork.job j where j.slot = (o.job_id & 255)::smallint and j.id = o.job_id)
+        and not exists (select from legwork.finished f where f.slot = (o.job_id & 255)::smallint and f.id = o.job_id)))
+      order by o.name, o.kind, o.text limit 10000)
+     and (r.until is null or r.until < legwork.now())`,
+)
+
 const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
   repeatable(
     `lw_prune_${parent}`,
@@ -115,10 +127,11 @@ export async function sweepKeys(tx: Queryable, slot: number): Promise<LaneName[]
   return promote(tx, slot, names, keys)
 }
 
-/** Forgets the steps and signals of jobs that are not even in history any more. */
+/** Forgets the steps, signals and idempotency keys of jobs that are not even in history any more. */
 export async function forgetOrphans(on: Queryable, slot: number): Promise<void> {
   await on.query(forgetSteps, [slot])
   await on.query(forgetSignals, [slot])
+  await on.query(forgetReservations, [slot])
 }
 
 /** Makes the partitions of the next days. */

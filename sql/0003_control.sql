@@ -1,0 +1,227 @@
+-- Which job a text stands for beyond what the unique index of legwork.job can say: for a period (kind 1), and for
+-- idempotency keys (kind 2), which stay as long as their job is known, or until `until` if that is later.
+create table legwork.reservation (
+  job_id      bigint,
+  at          timestamptz not null default legwork.now(),
+  until       timestamptz,
+  slot        smallint not null,
+  kind        smallint not null check (kind in (1, 2)),
+  name        text collate "C" not null,
+  text        text collate "C" not null,
+  fingerprint text collate "C" not null,
+  primary key (slot, name, kind, text)
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+-- What stands for an input when texts are compared: jsonb writes equal values alike, whatever the order of their names.
+create function legwork.fingerprint(input jsonb) returns text language sql immutable parallel safe as $$
+  select encode(sha256(convert_to(coalesce(input::text, ''), 'UTF8')), 'hex')
+$$;
+
+-- Changes an unfinished job that no worker has: what `patch` names, with the words of enqueue_many's elements, and
+-- "blank" for no input, "key": null for no key. Options are added to the job's own. The row is locked, so a claim either
+-- has it before and the answer is 'running', or finds it changed.
+-- Answers 'changed', 'running' (also of a durable job that waits), 'ended' or 'missing'; of a changed job the lane if it
+-- is ready, and the milliseconds until it is due if it is scheduled.
+create function legwork.change_job(job bigint, patch jsonb)
+  returns table (outcome text, queue_id int, priority smallint, due float8) language plpgsql as $$
+#variable_conflict use_column
+declare
+  own   smallint := job & 255;
+  old   legwork.job;
+  new   legwork.job;
+  moved boolean;
+begin
+  -- before a seq is drawn, as the floors of the workers need it
+  perform pg_current_xact_id();
+  select * into old from legwork.job j where j.slot = own and j.id = job for update;
+  if not found then
+    outcome := case when exists (select from legwork.finished f where f.slot = own and f.id = job) then 'ended' else 'missing' end;
+    return next;
+    return;
+  end if;
+  if old.worker_id is not null or old.state in (4, 5) then
+    outcome := 'running';
+    return next;
+    return;
+  end if;
+
+  new := old;
+  if patch ? 'input' then new.input := patch->'input'; end if;
+  if patch ? 'blank' then new.input := null; end if;
+  if patch ? 'priority' then new.priority := (patch->>'priority')::smallint; end if;
+  if patch ? 'queue' then new.queue_id := (legwork.queue_places(array[patch->>'queue'])->(patch->>'queue')->>0)::int; end if;
+  if patch ? 'key' then new.key := patch->>'key'; end if;
+  if patch ? 'tags' then new.tags := array(select jsonb_array_elements_text(patch->'tags')); end if;
+  if patch ? 'headers' then new.headers := patch->'headers'; end if;
+  if patch ? 'trace' then new.trace := patch->>'trace'; end if;
+  if patch ? 'options' then new.options := coalesce(old.options, '{}') || (patch->'options'); end if;
+  if patch ? 'runAt' then new.run_at := (patch->>'runAt')::timestamptz; end if;
+  if patch ? 'delayMs' then new.run_at := legwork.now() + (patch->>'delayMs')::float8 * interval '1 millisecond'; end if;
+  -- measured from when the job was added: the latest moment to which repeated calls may put it off
+  if patch ? 'maxMs' then new.run_at := least(new.run_at, old.created_at + (patch->>'maxMs')::float8 * interval '1 millisecond'); end if;
+
+  moved := new.key is distinct from old.key;
+  new.state := case when old.state = 6 then 6 when new.run_at > legwork.now() then 1 when old.state = 2 and not moved then 2 else 3 end;
+  -- A ready job keeps its place, unless it gets one in another lane: ready rows appear only at the tail of a lane.
+  if new.state = 3 and (old.state, old.priority, old.queue_id) is distinct from (3, new.priority, new.queue_id) then
+    new.seq := nextval('legwork.job_seq');
+  end if;
+  if moved then
+    new.line := case when new.key is not null then nextval('legwork.job_seq') end;
+    -- It may have held its old key, in a back-off. A place without a job is what the sweep and the next claim look for.
+    update legwork.key_holder k set job_id = null where k.slot = own and k.name = old.name and k.key = old.key and k.job_id = job;
+  end if;
+  update legwork.job j
+     set seq = new.seq, line = new.line, run_at = new.run_at, queue_id = new.queue_id, priority = new.priority, state = new.state, key = new.key,
+         input = new.input, tags = new.tags, headers = new.headers, trace = new.trace, options = new.options
+   where j.slot = own and j.id = job;
+  -- it may have stood in the line of a limit
+  if old.state = 2 and new.state <> 2 then perform legwork.release(own, array[job], array[0::smallint], array[0::float8]); end if;
+  if (old.queue_id, old.state) is distinct from (new.queue_id, new.state) then
+    insert into legwork.tally (queue_id, name, state, n)
+      -- counters know one kind of blocked
+      values (old.queue_id, old.name, case old.state when 6 then 2 else old.state end, -1), (new.queue_id, new.name, case new.state when 6 then 2 else new.state end, 1);
+  end if;
+  outcome := 'changed';
+  if new.state = 3 then queue_id := new.queue_id; priority := new.priority; end if;
+  if new.state = 1 then due := extract(epoch from new.run_at - legwork.now()) * 1000; end if;
+  return next;
+end $$;
+
+-- Takes the row of a text, waiting for whoever has it: one after the other from here to the end of the transaction.
+-- Returns the job that it stands for and the fingerprint of its input; nothing when the text is free.
+create function legwork.reserve(own smallint, job_name text, of_kind int, value text, input_print text)
+  returns table (job_id bigint, fingerprint text) language plpgsql as $$
+#variable_conflict use_column
+declare
+  r legwork.reservation;
+begin
+  insert into legwork.reservation as o (slot, name, kind, text, fingerprint) values (own, job_name, of_kind, value, input_print)
+    on conflict (slot, name, kind, text) do update set at = o.at returning o.* into r;
+  if r.until > legwork.now() or (r.kind = 2 and (
+       exists (select from legwork.job j where j.slot = (r.job_id & 255)::smallint and j.id = r.job_id)
+       or exists (select from legwork.finished f where f.slot = (r.job_id & 255)::smallint and f.id = r.job_id))) then
+    job_id := r.job_id;
+    fingerprint := r.fingerprint;
+    return next;
+  end if;
+end $$;
+
+-- What a call does that meets the job which stands for its text already; see enqueue_ruled.
+create function legwork.meet(holder bigint, j jsonb) returns table (conflict text, old_input text) language plpgsql as $$
+#variable_conflict use_column
+declare
+  rule  jsonb := j->'rule';
+  patch jsonb;
+begin
+  conflict := 'ignored';
+  if rule->>'conflict' = 'reject' then conflict := 'duplicate'; end if;
+  if rule->>'conflict' in ('replace', 'merge') then
+    patch := j - '{name,unique,rule,once,queue}'::text[] || case when rule ? 'maxMs' then jsonb_build_object('maxMs', rule->'maxMs') else '{}' end;
+    if rule->>'conflict' = 'merge' then patch := patch - 'input';
+    elsif not j ? 'input' then patch := patch || '{"blank": true}';
+    end if;
+    if (select c.outcome from legwork.change_job(holder, patch) c) = 'changed' then
+      conflict := case rule->>'conflict' when 'merge' then 'merge' else 'replaced' end;
+      -- change_job has locked the row
+      old_input := (select o.input::text from legwork.job o where o.slot = (holder & 255)::smallint and o.id = holder);
+    end if;
+  end if;
+  return next;
+end $$;
+
+-- One element of enqueue_ruled.
+create function legwork.enqueue_once(j jsonb) returns table (id bigint, created boolean, conflict text, old_input text) language plpgsql as $$
+#variable_conflict use_column
+declare
+  rule   jsonb := j->'rule';
+  once   jsonb := j->'once';
+  own    smallint := (legwork.queue_places(array[j->>'queue'])->(j->>'queue')->>1)::smallint;
+  print  text := legwork.fingerprint(j->'input');
+  value  text := coalesce(rule->>'value', print);
+  period float8 := coalesce((rule->>'ms')::float8, (rule->>'bucket')::float8);
+  holder bigint;
+  was    text;
+begin
+  if once is not null then
+    select r.job_id, r.fingerprint into holder, was from legwork.reserve(own, j->>'name', 2, once->>'value', print) r;
+    if holder is not null then
+      return query select holder, false, case when was = print then 'ignored' else 'mismatch' end, null::text;
+      return;
+    end if;
+  end if;
+
+  if period is not null then
+    if rule ? 'bucket' then value := value || ' @' || floor(extract(epoch from legwork.now()) * 1000 / period); end if;
+    holder := (select r.job_id from legwork.reserve(own, j->>'name', 1, value, print) r);
+  end if;
+  if holder is not null then
+    select m.conflict, m.old_input into conflict, old_input from legwork.meet(holder, j) m;
+    id := holder; created := false;
+  else
+    select a.id, a.created, a.conflict, a.old_input into id, created, conflict, old_input
+      from legwork.enqueue_unless_waiting(case when rule is null or period is not null then j else j || jsonb_build_object('unique', value) end, own) a;
+    if period is not null then
+      update legwork.reservation r set job_id = enqueue_once.id, at = legwork.now(), fingerprint = print,
+             until = case when rule ? 'bucket' then to_timestamp((floor(extract(epoch from legwork.now()) * 1000 / period) + 1) * period / 1000)
+                          else legwork.now() + period * interval '1 millisecond' end
+       where r.slot = own and r.name = j->>'name' and r.kind = 1 and r.text = value;
+    end if;
+  end if;
+  if once is not null then
+    update legwork.reservation r set job_id = enqueue_once.id, at = legwork.now(), fingerprint = print, until = legwork.now() + (once->>'keepMs')::float8 * interval '1 millisecond'
+     where r.slot = own and r.name = j->>'name' and r.kind = 2 and r.text = once->>'value';
+  end if;
+  return next;
+end $$;
+
+-- Adds a job, or does what its rule says when an unfinished one has its unique key.
+create function legwork.enqueue_unless_waiting(j jsonb, own smallint) returns table (id bigint, created boolean, conflict text, old_input text) language plpgsql as $$
+#variable_conflict use_column
+declare
+  holder legwork.job;
+begin
+  for tries in 1..50 loop
+    conflict := null;
+    select m.id, m.created into id, created from legwork.enqueue_many(jsonb_build_array(j)) m;
+    if created then return next; return; end if;
+    conflict := 'ignored';
+    -- a plain unique key: whatever it does, the first one stays
+    if not j ? 'rule' then return next; return; end if;
+    select * into holder from legwork.job h where h.slot = own and h.id = enqueue_unless_waiting.id for update;
+    -- it has ended, or another call has taken its key away, while we waited for its row
+    continue when holder.unique_key is distinct from j->>'unique';
+    if j->'rule'->>'until' = 'started' and (holder.claim > 0 or holder.state = 5) then
+      -- It has been started: the key goes to the next one. Here, because taking it away in the claim would cost every claim its HOT update.
+      update legwork.job h set unique_key = null where h.slot = own and h.id = holder.id;
+      continue;
+    end if;
+    select m.conflict, m.old_input into conflict, old_input from legwork.meet(holder.id, j) m;
+    return next;
+    return;
+  end loop;
+  raise exception 'legwork: jobs named % with unique key % keep changing hands', j->>'name', j->>'unique' using errcode = 'serialization_failure';
+end $$;
+
+-- Like enqueue_many, for elements that may have a rule beside. "once" {value, keepMs} is an idempotency key. "rule" says
+-- which jobs are the same: {value} and until when, until: 'started' or 'finished', or for a period {ms}, or one that is
+-- aligned {bucket}; and what a call does when one is there, conflict: 'ignore', 'replace', 'merge' or 'reject'; maxMs as in
+-- change_job. Without a value the input stands for itself.
+-- conflict: 'ignored' or 'replaced', or 'merge': the row is locked, and the caller puts in what becomes of old_input and its own.
+-- All or none: 'duplicate' or 'mismatch' in the last row says that this one was refused, and nothing of the call remains.
+create function legwork.enqueue_ruled(jobs jsonb)
+  returns table (ord int, id bigint, created boolean, conflict text, old_input text) language plpgsql as $$
+#variable_conflict use_column
+declare
+  e record;
+begin
+  for e in select u.ord::int as ord, u.j from jsonb_array_elements(jobs) with ordinality u(j, ord) order by u.ord loop
+    ord := e.ord;
+    select a.id, a.created, a.conflict, a.old_input into id, created, conflict, old_input from legwork.enqueue_once(e.j) a;
+    return next;
+    if conflict in ('duplicate', 'mismatch') then raise exception 'refused' using errcode = 'LW409'; end if;
+  end loop;
+-- the block is a subtransaction: what was added before the refused one is taken back, and the caller's transaction goes on
+exception when sqlstate 'LW409' then
+  return;
+end $$;

@@ -1,0 +1,49 @@
+import type { Connection } from './connection.ts'
+import { comeAfter } from './queries/after.ts'
+import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
+import { enqueueRuled, isRuled } from './queries/unique.ts'
+import { openTransaction } from './transaction/own.ts'
+import type { Transaction } from './transaction/transaction.ts'
+
+/** A statement's parameter must stay far below the 256 MB a jsonb may have. */
+const largestEnqueue = 10_000
+
+/** On the engine's own connection. */
+export function enqueueHere(connection: Connection, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  const comesAfter = jobs.some((job) => job.after !== undefined)
+  if (jobs.some(isRuled)) return connection.transaction((tx) => enqueueIn(openTransaction(tx), jobs))
+  if (jobs.length <= largestEnqueue && !comesAfter) return enqueue(connection, jobs)
+  return connection.transaction(async (tx) => {
+    const added = await inChunks(jobs, (chunk) => enqueue(tx, chunk))
+    if (comesAfter) await putAfter(openTransaction(tx), jobs, added)
+    return added
+  })
+}
+
+/** In whatever library's transaction. */
+export async function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  const added = await inChunks(jobs, async (chunk) =>
+    chunk.some(isRuled)
+      ? enqueueRuled(tx, chunk)
+      : enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])),
+  )
+  if (jobs.some((job) => job.after !== undefined)) await putAfter(tx, jobs, added)
+  return added
+}
+
+async function putAfter(tx: Transaction, jobs: readonly NewJob[], added: readonly Enqueued[]): Promise<void> {
+  const dependent = added.flatMap(({ id, created }, place) => {
+    const after = jobs[place]?.after
+    return created && after ? [{ id, after }] : []
+  })
+  if (dependent.length > 0) await comeAfter(tx, dependent)
+}
+
+async function inChunks(
+  jobs: readonly NewJob[],
+  add: (chunk: readonly NewJob[]) => Promise<Enqueued[]>,
+): Promise<Enqueued[]> {
+  const all: Enqueued[] = []
+  for (let at = 0; at < jobs.length; at += largestEnqueue) all.push(...(await add(jobs.slice(at, at + largestEnqueue))))
+  return all
+}

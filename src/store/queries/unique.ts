@@ -1,0 +1,67 @@
+import { LegworkError } from '../../core/errors.ts'
+import type { Transaction } from '../transaction/transaction.ts'
+import { changeIn } from './change.ts'
+import { type Enqueued, enqueuePayload, type NewJob } from './enqueue.ts'
+
+/** In whatever library's transaction: one text parameter. */
+const ruledText = 'select ord, id::text as id, created, conflict, old_input from legwork.enqueue_ruled($1::jsonb)'
+
+/** Whether a job needs more than the unique index says. */
+export function isRuled(job: NewJob): boolean {
+  return job.rule !== undefined || job.once !== undefined
+}
+
+/**
+ * Adds jobs of which some have a rule, all or none, in the order given; call it in a transaction.
+ * @throws LW_DUPLICATE, LW_IDEMPOTENCY_MISMATCH: nothing was added, and the transaction may go on
+ */
+export async function enqueueRuled(tx: Transaction, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  const rows = (await tx.query(ruledText, [enqueuePayload(jobs)])).map(met).toSorted((a, b) => a.ord - b.ord)
+  const refused = rows.find(({ conflict }) => conflict === 'duplicate' || conflict === 'mismatch')
+  if (refused) throw refusal(refused, jobs[refused.ord - 1])
+  /** Two calls may be merged into the same job: the second one finds what the first one made. */
+  const merged = new Map<string, string | null>()
+  const added: Enqueued[] = []
+  for (const { ord, id, created, conflict, oldInput } of rows) {
+    const { merge } = jobs[ord - 1] ?? {}
+    if (conflict === 'merge' && merge) {
+      const input = await merge(merged.get(id) ?? oldInput)
+      merged.set(id, input)
+      await changeIn(tx, [id], { input })
+      added.push({ id, created, conflict: 'merged' })
+    } else added.push({ id, created, ...(!created && { conflict: conflict === 'replaced' ? 'replaced' : 'ignored' }) })
+  }
+  return added
+}
+
+interface Met {
+  readonly ord: number
+  readonly id: string
+  readonly created: boolean
+  readonly conflict: string | null
+  readonly oldInput: string | null
+}
+
+/** A row in any library's format. */
+function met(row: Readonly<Record<string, unknown>>): Met {
+  return {
+    ord: Number(row['ord']),
+    id: String(row['id']),
+    created: row['created'] === true,
+    conflict: (row['conflict'] as string | null) ?? null,
+    oldInput: (row['old_input'] as string | null) ?? null,
+  }
+}
+
+function refusal({ id, conflict }: Met, job: NewJob | undefined): LegworkError {
+  const name = JSON.stringify(job?.name)
+  if (conflict === 'duplicate')
+    return new LegworkError('LW_DUPLICATE', `Job ${id} named ${name} is the same: nothing was enqueued.`, {
+      details: { id },
+    })
+  const message = `The idempotency key ${JSON.stringify(job?.once?.value)} belongs to job ${id} named ${name}, which has another input.`
+  return new LegworkError('LW_IDEMPOTENCY_MISMATCH', message, {
+    hint: 'Use a new key for every new request.',
+    details: { id },
+  })
+}
