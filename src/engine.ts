@@ -25,6 +25,7 @@ import { type Breakers, createBreakers, createLimits, type Limits } from './limi
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
 import { cancelChildren } from './live/cancel.ts'
+import { checkedId } from './live/id.ts'
 import { createRef, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
@@ -345,9 +346,4 @@ class Engine {
 /** The engine's own jobs beside those of the application. */
 function withOwn(definitions: ReadonlyMap<string, AnyJob>, ...own: readonly AnyJob[]): ReadonlyMap<string, AnyJob> {
   return new Map([...definitions, ...own.map((job) => [job.name, job] as const)])
-}
-
-function checkedId(id: string, rule: string): string {
-  if (!/^\d{1,19}$/.test(id) || BigInt(id) >= 2n ** 63n) throw optionError('id', rule, id)
-  return id
 }

@@ -28,7 +28,9 @@ export async function prepareAll(
   optionsOf: (input: never, index: number) => EnqueueOptions,
 ): Promise<readonly NewJob[]> {
   const rows = inputs.map((input, index) => prepare(definition, input, optionsOf(input as never, index)))
-  return rows.some((row) => row instanceof Promise) ? Promise.all(rows) : (rows as readonly NewJob[])
+  return rows.some((row) => row instanceof Promise)
+    ? Promise.all(rows.map(async (row) => row))
+    : (rows as readonly NewJob[])
 }
 
 /** The row of a job that somebody is given to carry out. */
