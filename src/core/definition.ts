@@ -49,6 +49,11 @@ export interface JobOptions<
   readonly tags?: readonly string[]
   /** How many worker deaths a job may be running in before it is put aside as poisoned. Default 5. */
   readonly crashes?: number
+  /**
+   * What to do when a handler ends without having asked for a step that its job remembers, because the code was changed:
+   * `'allow'` it, or let the attempt fail with `'error'`, LW_STEP_DRIFT. Default `'allow'`.
+   */
+  readonly drift?: 'allow' | 'error'
   /** Run the handler in a worker thread or a child process; needs `module`. */
   readonly isolate?: 'thread' | 'process'
   /** `import.meta.url` of the file that exports this definition; for `isolate`. */
@@ -77,6 +82,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly key: ((input: In) => string | undefined) | undefined
   readonly tags: readonly string[]
   readonly crashes: number
+  readonly drift: 'allow' | 'error'
   readonly isolate: 'thread' | 'process' | undefined
   readonly module: string | undefined
   readonly memory: number | undefined
@@ -130,6 +136,7 @@ export function job<
     key: given.key,
     tags: Object.freeze([...new Set(given.tags ?? [])]),
     crashes: crashLimit(given.crashes ?? 5),
+    drift: driftPolicy(given.drift ?? 'allow'),
     isolate: given.isolate,
     module: given.module,
     memory: given.memory === undefined ? undefined : parseSize(given.memory, 'memory'),
@@ -177,4 +184,9 @@ function crashLimit(crashes: number): number {
   if (!Number.isInteger(crashes) || crashes < 1 || crashes > 1_000)
     throw optionError('crashes', 'a whole number from 1 to 1000', crashes)
   return crashes
+}
+
+function driftPolicy(drift: 'allow' | 'error'): 'allow' | 'error' {
+  if (drift !== 'allow' && drift !== 'error') throw optionError('drift', "'allow' or 'error'", drift)
+  return drift
 }

@@ -19,6 +19,7 @@ import { claim } from './queries/claim.ts'
 import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
+import { history } from './queries/history.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
 import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
@@ -111,6 +112,7 @@ export function createStore(connection: Connection): Store {
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
     steps: (id) => lookAtSteps(connection, slotOf(id), id),
+    history: (id) => history(connection, slotOf(id), id),
     undos: (id) => lookAtUndos(connection, slotOf(id), id),
     resolveUndo: (id, step, how) => connection.transaction((tx) => resolveUndo(tx, slotOf(id), id, step, how)),
 
