@@ -5,6 +5,7 @@ import type { AnyJob } from './core/definition.ts'
 import type { DurableAttempt, DurableContext } from './core/durable.ts'
 import { LegworkError, optionError } from './core/errors.ts'
 import { Emitter } from './core/events.ts'
+import { isFinal } from './core/states.ts'
 import type { JobHistory } from './store/history.ts'
 import type { Middleware } from './worker/executor.ts'
 import { Run } from './workflow/run.ts'
@@ -120,13 +121,13 @@ function attemptOf(
 }
 
 function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, durable: DurableContext): JobContext {
-  const { id, name, queue, attempt, priority, key, tags, headers, traceparent, enqueuedAt, idempotencyKey } = job
+  const { id, name, queue, priority, key, tags, headers, traceparent, enqueuedAt, idempotencyKey } = job
   const quiet = () => undefined
   return {
     id,
     name,
     queue,
-    attempt,
+    attempt: attemptOfNextRun(job),
     priority,
     key,
     tags,
@@ -141,6 +142,11 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
     progress: quiet,
     ...durable,
   }
+}
+
+/** A job that waits is run with the next attempt; of one that has ended it is the last one that counts. */
+function attemptOfNextRun({ state, attempt }: JobHistory['job']): number {
+  return isFinal(state) || state === 'running' ? attempt : attempt + 1
 }
 
 function beginsNothing(): Promise<never> {

@@ -15,6 +15,7 @@ export interface JobHistory {
     readonly name: string
     readonly queue: string
     readonly state: State
+    /** Attempts started and counted so far. */
     readonly attempt: number
     readonly priority: number
     readonly key?: string

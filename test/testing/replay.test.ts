@@ -151,14 +151,15 @@ async function exported(): Promise<JobHistory> {
 
 test('the history of a job that waits is checked against new code', async () => {
   const history = await exported()
-  expect(history.job).toMatchObject({ state: 'waiting', attempt: 1, input: { vip: true } })
+  expect(history.job).toMatchObject({ state: 'waiting', attempt: 0, input: { vip: true } })
   expect(history.steps).toEqual([
     { name: 'one', kind: 'step', state: 'done', failures: 0, output: 1 },
     { name: 'two', kind: 'step', state: 'done', failures: 0, output: 2 },
     { name: 'sleep', kind: 'sleep', state: 'waiting', failures: 0 },
   ])
   await replayHistory(before, history)
-  const more = before.handle(async ({ step, sleep }) => {
+  const more = before.handle(async ({ step, sleep, attempt }) => {
+    expect(attempt).toBe(1)
     await Promise.all([step('one', () => 0), step('two', () => 0), sleep('30d'), step('new', () => 0)])
   })
   await replayHistory(more, history)
