@@ -16,7 +16,7 @@ import type {
 } from './api.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
-import { LegworkError, optionError, show } from './core/errors.ts'
+import { LegworkError, show } from './core/errors.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
 import { prepare, prepareAll } from './enqueue.ts'

@@ -62,6 +62,11 @@ export interface JobOptions<
   readonly merge?: (waiting: Wire<InputOf<I>>, added: Wire<InputOf<I>>) => InputOf<I>
   /** How many worker deaths a job may be running in before it is put aside as poisoned. Default 5. */
   readonly crashes?: number
+  /**
+   * What to do when a handler ends without having asked for a step that its job remembers, because the code was changed:
+   * `'allow'` it, or let the attempt fail with `'error'`, LW_STEP_DRIFT. Default `'allow'`.
+   */
+  readonly drift?: 'allow' | 'error'
   /** Run the handler in a worker thread or a child process; needs `module`. */
   readonly isolate?: 'thread' | 'process'
   /** `import.meta.url` of the file that exports this definition; for `isolate`. */
@@ -93,6 +98,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly tags: readonly string[]
   readonly merge: ((waiting: Wire<In>, added: Wire<In>) => In) | undefined
   readonly crashes: number
+  readonly drift: 'allow' | 'error'
   readonly isolate: 'thread' | 'process' | undefined
   readonly module: string | undefined
   readonly memory: number | undefined
@@ -148,6 +154,7 @@ export function job<
     tags: Object.freeze([...new Set(given.tags ?? [])]),
     merge: given.merge,
     crashes: crashLimit(given.crashes ?? 5),
+    drift: driftPolicy(given.drift ?? 'allow'),
     isolate: given.isolate,
     module: given.module,
     memory: given.memory === undefined ? undefined : parseSize(given.memory, 'memory'),
@@ -196,4 +203,9 @@ function crashLimit(crashes: number): number {
   if (!Number.isInteger(crashes) || crashes < 1 || crashes > 1_000)
     throw optionError('crashes', 'a whole number from 1 to 1000', crashes)
   return crashes
+}
+
+function driftPolicy(drift: 'allow' | 'error'): 'allow' | 'error' {
+  if (drift !== 'allow' && drift !== 'error') throw optionError('drift', "'allow' or 'error'", drift)
+  return drift
 }

@@ -118,6 +118,8 @@ export interface DurableAttempt {
   readonly reason: () => Error | undefined
   /** The prefix of idempotency keys: the same for every attempt. */
   readonly idempotencyKey: string
+  /** Told of everything the handler asks for, before it is answered; for replays. */
+  readonly onAsked?: (name: string, kind: string) => void
   /** Ends this attempt until `delay` milliseconds from now: everything in flight is a wait. */
   readonly park: (delay: number, wakes: number) => void
 }
@@ -125,6 +127,11 @@ export interface DurableAttempt {
 /** What remembers the steps of one attempt. */
 export interface DurableRun {
   readonly context: DurableContext
+  /**
+   * The handler is about to complete.
+   * @throws LW_STEP_DRIFT when it has not asked for something that the job remembers
+   */
+  requireAll(): Promise<void>
   /** The attempt has ended: what becomes of the job, after its steps were undone if need be. Never rejects. */
   conclude(outcome: Outcome): Promise<Outcome>
 }

@@ -20,6 +20,7 @@ export const errorCodes = {
   LW_STEP_NESTED: 'A step was begun inside of another step.',
   LW_STEP_INTERRUPTED: 'A step that may run at most once was cut off.',
   LW_STEP_DRIFT: 'The code asks for something else under a name than the job remembers.',
+  LW_REPLAY_DIFFERS: 'A handler that was run again asked for other steps than its job remembers.',
   LW_STEP_TIMEOUT: 'One try of a step ran longer than its timeout.',
   LW_LIMIT_UNKNOWN: 'There is no limit or breaker with that name.',
   LW_LEASE_LOST: 'This worker no longer owns the job; another one may be running it.',

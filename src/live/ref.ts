@@ -13,6 +13,7 @@ import type { Conflict } from '../store/queries/enqueue.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
+import { historyOf, type JobHistory } from '../store/history.ts'
 import type { Hub } from './hub.ts'
 import { notFound, type Results } from './results.ts'
 import type { StepRecord, UndoRecord } from '../store/queries/look.ts'
@@ -69,6 +70,11 @@ export interface JobRef<Result = unknown> {
   retry(): Promise<void>
   /** The steps of a durable job in the order in which they began; empty for a job without steps. @throws LW_JOB_NOT_FOUND */
   steps(): Promise<StepRecord[]>
+  /**
+   * What the job was given and what its handler has come to, as plain JSON, for `replayHistory` in a test. Inputs and
+   * outputs are in it as they are. @throws LW_JOB_NOT_FOUND
+   */
+  history(): Promise<JobHistory>
   /**
    * The steps of a durable job that an undo is registered for, in the order in which they are undone, and how far each
    * undo is. @throws LW_JOB_NOT_FOUND
@@ -175,6 +181,12 @@ class Ref<Result> implements JobRef<Result> {
     const steps = await this.#parts.store.steps(this.id)
     if (steps.length === 0) await status(this.#parts, this.id)
     return steps
+  }
+
+  async history(): Promise<JobHistory> {
+    const history = await historyOf(this.#parts.store, this.id)
+    if (!history) throw notFound(this.id)
+    return history
   }
 
   async undos(): Promise<UndoRecord[]> {

@@ -18,6 +18,7 @@ import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
+import { history } from './queries/history.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
 import {
   declareLimits,
@@ -129,6 +130,7 @@ export function createStore(connection: Connection): Store {
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
     steps: (id) => lookAtSteps(connection, slotOf(id), id),
+    history: (id) => history(connection, slotOf(id), id),
     undos: (id) => lookAtUndos(connection, slotOf(id), id),
     resolveUndo: (id, step, how) => connection.transaction((tx) => resolveUndo(tx, slotOf(id), id, step, how)),
     change: (ids, patch) => connection.transaction((tx) => changeIn(openTransaction(tx), ids, patch)),

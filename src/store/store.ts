@@ -6,6 +6,7 @@ import type { Changed } from './queries/change.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
 import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
+import type { HistoryRow } from './queries/history.ts'
 import type { Gap, QueueRow } from './queries/lanes.ts'
 import type { JobFilter, JobPage, ListOptions } from './queries/list.ts'
 import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
@@ -139,6 +140,8 @@ export interface Store {
   redrive(ids: readonly string[]): Promise<Redriven>
   /** The steps of a job in the order in which they began. */
   steps(id: string): Promise<StepRecord[]>
+  /** What the handler of a job, live or finished, has asked for. */
+  history(id: string): Promise<HistoryRow[]>
   /** The undos of a job in the order in which they are carried out. */
   undos(id: string): Promise<UndoRecord[]>
   /** Notes what a person says of an undo that failed. */

@@ -6,7 +6,10 @@ import { type EngineHooks, openEngine } from '../engine.ts'
 import type { Connection } from '../store/connection.ts'
 import { migrate } from '../store/migrate.ts'
 import { type DatabaseOption, openConnection } from '../store/open.ts'
+import { historyOf } from '../store/history.ts'
+import { createStore } from '../store/sql-store.ts'
 import { closeVirtualTime, openVirtualTime, setVirtualTime } from './database-time.ts'
+import { Replays } from './replays.ts'
 import { Stillness } from './stillness.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -25,6 +28,11 @@ export interface TestEngineOptions extends Omit<LegworkOptions, 'database' | 'cl
    * without it. Handlers that end are never waited for longer than they take. Default 50.
    */
   readonly patience?: number
+  /**
+   * Whether durable jobs that have completed are run again, against what they remember, when the test is over: a handler
+   * whose steps depend on the time, on chance or on anything outside asks for other ones then. Default true.
+   */
+  readonly replay?: boolean
 }
 
 /** An engine whose time stands still, on a database of its own. */
@@ -42,7 +50,12 @@ export interface TestEngine {
    * the engine before.
    */
   readonly another: (options?: Partial<Omit<TestEngineOptions, 'database' | 'start'>>) => Promise<TestEngine>
-  /** Closes this engine and every other one of the same database. */
+  /**
+   * Runs the durable jobs that have completed since the last call again, with no step executed; `close` does it too.
+   * @throws LW_REPLAY_DIFFERS when one asks for other steps than before
+   */
+  readonly checkReplays: () => Promise<void>
+  /** Closes this engine and every other one of the same database. @throws LW_REPLAY_DIFFERS, when all is closed */
   readonly close: () => Promise<void>
 }
 
@@ -51,6 +64,8 @@ interface World {
   readonly database: DatabaseOption
   readonly clock: VirtualClock
   readonly engines: Set<Member>
+  readonly checkReplays: () => Promise<void>
+  readonly replays: Replays
   readonly release: () => Promise<void>
 }
 
@@ -97,7 +112,10 @@ async function openWorld({ database, start = new Date() }: TestEngineOptions): P
     idle: () => idle(engines),
   })
   await prepare(connection, start)
-  return { database: used, clock, engines, release }
+  const replays = new Replays()
+  const store = createStore(connection)
+  const checkReplays = () => replays.check((id) => historyOf(store, id))
+  return { database: used, clock, engines, replays, checkReplays, release }
 }
 
 /** One engine knows what it has started. Several tell one another through the database, which has to be looked at. */
@@ -127,10 +145,11 @@ async function prepare(connection: Connection, start: Date): Promise<void> {
 }
 
 async function join(world: World, options: TestEngineOptions): Promise<TestEngine> {
-  const { database: _database, work = {}, start: _start, patience = 50, ...rest } = options
+  const { database: _database, work = {}, start: _start, patience = 50, replay = true, ...rest } = options
   const engine = await openEngine({ ...rest, database: world.database, clock: world.clock })
   const member = { engine, stillness: new Stillness(engine, patience) }
   world.engines.add(member)
+  if (replay) world.replays.watch(engine, rest)
   if (work !== false) await engine.work({ stopOnSignal: false, ...work })
   return {
     engine,
@@ -142,6 +161,7 @@ async function join(world: World, options: TestEngineOptions): Promise<TestEngin
       await engine.abandon()
     },
     another: (others = {}) => join(world, { ...options, ...others }),
+    checkReplays: world.checkReplays,
     close: () => close(world),
   }
 }
@@ -149,8 +169,12 @@ async function join(world: World, options: TestEngineOptions): Promise<TestEngin
 async function close(world: World): Promise<void> {
   const engines = [...world.engines]
   world.engines.clear()
-  await Promise.all(engines.map(({ engine }) => engine.close({ timeout: 0 })))
-  await world.release()
+  try {
+    await world.checkReplays()
+  } finally {
+    await Promise.all(engines.map(({ engine }) => engine.close({ timeout: 0 })))
+    await world.release()
+  }
 }
 
 async function memory(): Promise<PGlite> {

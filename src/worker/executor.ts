@@ -124,6 +124,17 @@ class Attempt implements ContextParts {
 
   #work(): unknown {
     if (this.#definition.isolate) return this.#runIsolated()
+    return this.#definition.drift === 'error' ? this.#runStrictly() : this.#run()
+  }
+
+  /** One that leaves out what its job remembers has not completed it. */
+  async #runStrictly(): Promise<unknown> {
+    const output = await this.#run()
+    if (this.#durable !== undefined || this.held.job.claim > 1) await this.#remembering().requireAll()
+    return output
+  }
+
+  #run(): unknown {
     if (!this.#definition.inputSchema) return this.#call()
     return this.#decodeInput().then((input) => {
       this.#parsed = input

@@ -64,8 +64,9 @@ export class Children {
     if (!Number.isInteger(most) || most < 1)
       throw optionError('concurrency', 'a whole number above 0', options.concurrency)
     return this.#rest.during(async () => {
+      // also while the job is being undone: what comes after it may be remembered
+      if (inputs.length === 0 && !(await this.#history.recall(name, 'runAll'))) return []
       const memo = await this.#remembered(name, 'runAll')
-      if (inputs.length === 0 && !memo) return []
       const { entry, batch } = await this.#begin(
         name,
         'runAll',

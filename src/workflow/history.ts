@@ -3,23 +3,25 @@ import type { DurableAttempt } from '../core/durable.ts'
 import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { StepEntry, StepKind } from '../store/queries/steps.ts'
-import type { Journal } from './journal.ts'
-import { type Verdict, verdictOf } from './undo.ts'
+import type { Remembers } from './journal.ts'
+import { isOfUndo, type Verdict, verdictOf } from './undo.ts'
 
 /** What one attempt knows of its job's past, read once when it is first asked for, and what it adds. */
 export class History {
   readonly attempt: DurableAttempt
-  readonly journal: Journal
+  readonly journal: Remembers
   readonly #events: Emitter
   readonly #clock: Clock
   /** When what this attempt has begun began, by the process's clock. */
   readonly #since = new Map<string, number>()
+  /** The names this attempt has asked for. */
+  readonly #asked = new Set<string>()
   #reading: Promise<Map<string, StepEntry>> | undefined
   #places = 0
   #wakes = 0
   #verdict: Verdict | undefined
 
-  constructor(attempt: DurableAttempt, journal: Journal, events: Emitter, clock: Clock) {
+  constructor(attempt: DurableAttempt, journal: Remembers, events: Emitter, clock: Clock) {
     this.#clock = clock
     this.attempt = attempt
     this.journal = journal
@@ -57,9 +59,19 @@ export class History {
    * @throws LW_STEP_DRIFT when the name stood for something of another kind
    */
   async recall(name: string, kind: StepKind): Promise<StepEntry | undefined> {
+    this.#asked.add(name)
+    this.attempt.onAsked?.(name, kind)
     const memo = (await this.entries()).get(name)
     if (memo && memo.kind !== kind) throw drifted(this.attempt, memo, kind)
     return memo
+  }
+
+  /** @throws LW_STEP_DRIFT when this attempt has not asked for something that is remembered */
+  async requireAll(): Promise<void> {
+    const known = await this.entries()
+    if (this.#verdict) return // it is run to find its undos, and comes no further than it did
+    const left = [...known.values()].find(({ name }) => !isOfUndo(name) && !this.#asked.has(name))
+    if (left) throw leftOut(this.attempt, left)
   }
 
   /** A new entry, the next in the order of the starts. */
@@ -96,7 +108,8 @@ export function valueOf(json: string | null): unknown {
   return json === null ? undefined : JSON.parse(json)
 }
 
-const kindNames = {
+/** What a step of a kind is called in messages. */
+export const kindNames = {
   step: 'a step',
   sleep: 'a sleep',
   wait: 'a wait for a signal',
@@ -109,5 +122,13 @@ function drifted({ job }: DurableAttempt, memo: StepEntry, kind: StepKind): Legw
   return new LegworkError('LW_STEP_DRIFT', message, {
     hint: 'Give what is new a new name.',
     details: { job: job.id, step: memo.name, was: memo.kind, is: kind },
+  })
+}
+
+function leftOut({ job }: DurableAttempt, memo: StepEntry): LegworkError {
+  const message = `Job ${job.id} (${job.name}) remembers ${JSON.stringify(memo.name)}, ${kindNames[memo.kind]}, and the code has ended without asking for it.`
+  return new LegworkError('LW_STEP_DRIFT', message, {
+    hint: "Bring it back, or leave out `drift: 'error'` if what was done there may stay done.",
+    details: { job: job.id, step: memo.name, was: memo.kind },
   })
 }

@@ -11,6 +11,9 @@ const largest = 1_000
 
 type Job = DurableAttempt['job']
 
+/** What an attempt asks of a journal. */
+export type Remembers = Omit<Pick<Journal, keyof Journal>, 'drained'>
+
 /** What durable jobs remember, in the database. The steps that end at the same time share a statement, across jobs. */
 export class Journal {
   readonly #store: Store

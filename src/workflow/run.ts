@@ -21,7 +21,7 @@ import type { NewJob } from '../store/queries/enqueue.ts'
 import type { StepEntry } from '../store/queries/steps.ts'
 import { Children, type Family } from './children.ts'
 import { History, valueOf } from './history.ts'
-import type { Journal } from './journal.ts'
+import type { Remembers } from './journal.ts'
 import { Rest } from './rest.ts'
 import { type CarryOut, Steps } from './steps.ts'
 import { callOf, undoable, type Undo, undoOf, type Verdict } from './undo.ts'
@@ -32,7 +32,7 @@ const nameRule =
 
 export interface RunParts {
   readonly clock: Clock
-  readonly journal: Journal
+  readonly journal: Remembers
   readonly events: Emitter
   readonly family: Family
   /** Something went wrong that is nobody's outcome. */
@@ -82,6 +82,10 @@ export class Run implements DurableRun {
       random: () => this.#note('!random', () => Math.random()),
       uuid: () => this.#note('!uuid', () => randomUUID()),
     }
+  }
+
+  requireAll(): Promise<void> {
+    return this.#history.requireAll()
   }
 
   async conclude(outcome: Outcome): Promise<Outcome> {

@@ -19,6 +19,11 @@ export function callOf(step: string): string {
   return `!call ${step}`
 }
 
+/** Whether an entry tells of undoing, and not of what the handler has asked for. */
+export function isOfUndo(name: string): boolean {
+  return name === verdictName || name.startsWith(undoOf('')) || name.startsWith(callOf(''))
+}
+
 /** Why this job is being undone, once that is decided; it does not change any more. */
 export function verdictOf(known: ReadonlyMap<string, StepEntry>): Verdict | undefined {
   const entry = known.get(verdictName)

@@ -20,6 +20,7 @@ test.each<[Options, string]>([
   [{ priority: 1.5 }, 'priority must be'],
   [{ priority: 'toString' as 'low' }, 'priority must be'],
   [{ crashes: 0 }, 'crashes must be a whole number from 1 to 1000; received 0'],
+  [{ drift: 'ignore' as 'allow' }, "drift must be 'allow' or 'error'; received \"ignore\""],
   [{ isolate: 'worker' as 'thread' }, "isolate must be 'thread' or 'process'; received \"worker\""],
   [{ isolate: 'thread' }, 'module of the isolated job "x" must be import.meta.url'],
   [{ memory: '12tb' as '1mb' }, 'memory must be a size: bytes, or text like \'256mb\'; received "12tb"'],

@@ -2,7 +2,8 @@ import { type } from 'arktype'
 import * as v from 'valibot'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import { type JobRef, type Legwork, type StepRecord, type UndoRecord, job } from '../../src/index.ts'
+import { type JobHistory, type JobRef, type Legwork, type StepRecord, type UndoRecord, job } from '../../src/index.ts'
+import { replayHistory } from '../../src/testing/index.ts'
 
 declare const lw: Legwork
 
@@ -136,4 +137,15 @@ test('the steps of a job, and what a person says of an undo, are typed', () => {
   void ref.resolveUndo('charge card', 'skip')
   // @ts-expect-error -- not a resolution
   void ref.resolveUndo('charge card', 'ignore')
+})
+
+test('a history goes from a ref, also by way of JSON, into a replay of any definition', () => {
+  const order = job('order', { input, drift: 'error' }, () => 'done')
+  const ref = {} as JobRef<string>
+  expectTypeOf(ref.history()).resolves.toEqualTypeOf<JobHistory>()
+  expectTypeOf(replayHistory(order, JSON.parse('{}'), { use: [] })).resolves.toEqualTypeOf<void>()
+  // @ts-expect-error -- steps are no history
+  void replayHistory(order, [] as StepRecord[])
+  // @ts-expect-error -- no such policy
+  job('order', { drift: 'ignore' })
 })
