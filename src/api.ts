@@ -6,6 +6,7 @@ import type { EngineEvents, EventName } from './core/events.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
 import type { BatchRef } from './live/batch.ts'
+import type { ForkOptions } from './live/fork.ts'
 import type { JobRef } from './live/ref.ts'
 import type { DatabaseOption } from './store/open.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
@@ -127,6 +128,12 @@ export interface Legwork {
   cancel(filter: JobFilter, reason?: string): Promise<number>
   /** Makes every dead (or, if asked for, cancelled) job that fits ready again; returns how many. */
   redrive(filter?: JobFilter): Promise<number>
+  /**
+   * Forks every dead job (or those in the states asked for) that fits, as `ref.fork` does; returns how many. Jobs without
+   * that step, and those whose unique key is held by another unfinished job, are left out.
+   * @example await lw.fork({ name: 'order.place', createdAfter: yesterday }, { from: 'last-failure' })
+   */
+  fork(filter: JobFilter, options: Pick<ForkOptions, 'from'>): Promise<number>
   /** All queues with how many jobs they have in each state. */
   queues(): Promise<QueueStatus[]>
   /** No worker takes a job from the queue any more; running ones, and those a worker has claimed already, finish. */

@@ -12,6 +12,7 @@ import { createFamily } from './family.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
 import { cancelChildren, cancelJob } from './live/cancel.ts'
+import { forkJobs, type ForkOptions } from './live/fork.ts'
 import { createRef, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
@@ -94,10 +95,17 @@ class Engine {
   #forgetSignals: (() => void) | undefined
 
   constructor(parts: EngineParts) {
-    const { store, clock } = parts
+    const { store, clock, definitions } = parts
     this.#parts = parts
     this.#hub = new Hub(store, (error) => this.#events.emit('error', { during: 'sending a hint', error }))
-    this.#refs = { store, clock, hub: this.#hub, results: new Results(store, clock, this.#hub) }
+    this.#refs = {
+      store,
+      clock,
+      definitions,
+      hub: this.#hub,
+      results: new Results(store, clock, this.#hub),
+      prepare: (definition, input) => prepare(definition, input, {}),
+    }
     this.#producer = new Producer({ store, clock, hub: this.#hub, events: this.#events })
     this.#hub.open()
   }
@@ -169,6 +177,13 @@ class Engine {
       this.#hub.tell({ woken, changed: back })
       return back.length
     })
+  }
+
+  async fork(filter: JobFilter, options: Pick<ForkOptions, 'from'>): Promise<number> {
+    const wanted = { ...filter, state: filter.state ?? ('dead' as const) }
+    const [newest] = (await this.#open().store.list({ ...wanted, limit: 1 })).jobs
+    const isOld = (id: string) => newest !== undefined && BigInt(id) <= BigInt(newest.id) // a fork may fit the filter too
+    return this.#eachPage(wanted, (ids) => forkJobs(this.#refs, ids.filter(isOld), options))
   }
 
   async queues(): Promise<QueueStatus[]> {

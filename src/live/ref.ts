@@ -7,12 +7,14 @@ import { isFinal } from '../core/states.ts'
 import { cancelJob } from './cancel.ts'
 import { childrenOf } from '../store/members.ts'
 import type { Child } from '../store/queries/batches.ts'
+import type { NewJob } from '../store/queries/enqueue.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
 import type { Hub } from './hub.ts'
 import { notFound, type Results } from './results.ts'
 import type { StepRecord, UndoRecord } from '../store/queries/look.ts'
+import { forkJob, type ForkOptions } from './fork.ts'
 import { resolveUndo, type UndoResolution } from './undos.ts'
 
 export interface ResultOptions {
@@ -57,6 +59,15 @@ export interface JobRef<Result = unknown> {
    * @throws LW_JOB_STATE in any other state
    */
   retry(): Promise<void>
+  /**
+   * Adds a new job of the same definition that keeps the finished steps before `from`, with their results, and runs the
+   * rest; this one stays as it is. What was kept is not undone when the new job fails, and what was undone is not kept. The
+   * new one learns the id of this one in its header `legwork-fork`.
+   * @throws LW_OPTION_INVALID naming the steps when there is no such one, LW_INPUT_INVALID, LW_JOB_UNKNOWN, LW_JOB_STATE when
+   *  another unfinished job holds the unique key, LW_JOB_NOT_FOUND: nothing was added
+   * @example const again = await ref.fork({ from: 'charge card' })
+   */
+  fork(options: ForkOptions): Promise<JobRef<Result>>
   /** The steps of a durable job in the order in which they began; empty for a job without steps. @throws LW_JOB_NOT_FOUND */
   steps(): Promise<StepRecord[]>
   /**
@@ -77,6 +88,10 @@ export interface RefParts {
   readonly clock: Clock
   readonly hub: Hub
   readonly results: Results
+  /** Those that this process knows, by name. */
+  readonly definitions: ReadonlyMap<string, AnyJob>
+  /** The row of a job to add; throws when the input does not fit. */
+  readonly prepare: (definition: AnyJob, input: unknown) => NewJob | Promise<NewJob>
 }
 
 export function createRef<Result>(
@@ -145,6 +160,15 @@ class Ref<Result> implements JobRef<Result> {
     const { ids, woken } = await this.#parts.store.redrive([this.id])
     if (ids.length === 0) throw cannotRetry(await status(this.#parts, this.id))
     this.#parts.hub.tell({ woken, changed: [this.id] })
+  }
+
+  async fork(options: ForkOptions): Promise<JobRef<Result>> {
+    return new Ref<Result>(
+      this.#parts,
+      this.#definition,
+      await forkJob(this.#parts, this.id, this.#definition, options),
+      true,
+    )
   }
 
   async steps(): Promise<StepRecord[]> {

@@ -18,6 +18,7 @@ import { cancel } from './queries/cancel.ts'
 import { claim } from './queries/claim.ts'
 import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
+import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
 import { isSelective, type JobPage, list, type ListOptions } from './queries/list.ts'
@@ -110,6 +111,7 @@ export function createStore(connection: Connection): Store {
 
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
+    fork: (id, plan) => fork(connection, slotOf(id), id, plan),
     steps: (id) => lookAtSteps(connection, slotOf(id), id),
     undos: (id) => lookAtUndos(connection, slotOf(id), id),
     resolveUndo: (id, step, how) => connection.transaction((tx) => resolveUndo(tx, slotOf(id), id, step, how)),

@@ -3,6 +3,7 @@ import type { BatchStatus, Child, ChildCursor, ChildrenPlan, Follow, Member } fr
 import type { Cancelled } from './queries/cancel.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
+import type { Fork, ForkPlan } from './queries/fork.ts'
 import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { Gap, QueueRow } from './queries/lanes.ts'
 import type { JobPage, ListOptions } from './queries/list.ts'
@@ -114,6 +115,8 @@ export interface Store {
   cancel(id: string, reason: string): Promise<Cancelled>
   /** Dead and cancelled jobs run again, scheduled ones run now; the rest is left alone and left out of the answer. */
   redrive(ids: readonly string[]): Promise<Redriven>
+  /** Adds a job like this one that has the finished steps before a place already. */
+  fork(id: string, plan: ForkPlan): Promise<Fork>
   /** The steps of a job in the order in which they began. */
   steps(id: string): Promise<StepRecord[]>
   /** The undos of a job in the order in which they are carried out. */
