@@ -1,6 +1,7 @@
 import type { Clock } from './core/clock.ts'
 import type { JobCall } from './core/call.ts'
 import type { AnyJob, Contract } from './core/definition.ts'
+import type { SignalTokenOptions } from './core/durable.ts'
 import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
 import type { Overrides } from './core/overrides.ts'
@@ -68,6 +69,10 @@ export interface LegworkOptions {
     /** How many completed and cancelled jobs are kept at most. Default: no limit. */
     readonly count?: number
   }
+  /**
+   * Signs the tokens of `signalToken`: at least 32 characters, the same in every process. Default: the variable LEGWORK_SECRET.
+   */
+  readonly secret?: string
   /** For tests: see legwork/testing. */
   readonly clock?: Clock
 }
@@ -134,6 +139,20 @@ export interface Legwork {
    * @example await lw.fork({ name: 'order.place', createdAfter: yesterday }, { from: 'last-failure' })
    */
   fork(filter: JobFilter, options: Pick<ForkOptions, 'from'>): Promise<number>
+  /**
+   * Text for a URL that lets whoever has it send one topic to this job, with `signalWithToken`: for people and third parties.
+   * It asks for nothing: a job that is gone is found out when it is used.
+   * @throws LW_OPTION_INVALID, also without a `secret`
+   * @example const url = `https://shop.example/approve?token=${await lw.signalToken(ref, 'approved', { expiresIn: '2d' })}`
+   */
+  signalToken(ref: JobRef | string, topic: string, options?: SignalTokenOptions): Promise<string>
+  /**
+   * Sends the signal that a token allows, its data checked as by `ref.signal`. Nothing is sent, and the token is not used
+   * up, when this throws.
+   * @throws LW_TOKEN_INVALID, LW_TOKEN_EXPIRED, LW_TOKEN_USED, LW_INPUT_INVALID, LW_JOB_STATE when the job has ended,
+   *  LW_JOB_NOT_FOUND
+   */
+  signalWithToken(token: string, data?: unknown): Promise<void>
   /** All queues with how many jobs they have in each state. */
   queues(): Promise<QueueStatus[]>
   /** No worker takes a job from the queue any more; running ones, and those a worker has claimed already, finish. */

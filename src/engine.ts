@@ -5,6 +5,7 @@ import type { BatchOptions, CloseOptions, EnqueueOptions, Legwork, LegworkOption
 import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
+import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
 import { prepare } from './enqueue.ts'
@@ -13,10 +14,12 @@ import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
 import { cancelChildren, cancelJob } from './live/cancel.ts'
 import { forkJobs, type ForkOptions } from './live/fork.ts'
-import { createRef, type JobRef, type RefParts } from './live/ref.ts'
-import { Results } from './live/results.ts'
+import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
+import { checkTopic, sendSignal } from './live/signal.ts'
+import { notFound, Results } from './live/results.ts'
 import { Producer } from './producer.ts'
 import { announce, definitionMap, retentionOf, workerOptions } from './settings.ts'
+import { Tokens } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
 import { openStore } from './store/open.ts'
 import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
@@ -52,6 +55,8 @@ export interface EngineHooks {
 export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
   const definitions = definitionMap(options.jobs)
   const retention = retentionOf(options.retention)
+  const clock = options.clock ?? systemClock
+  const tokens = new Tokens(clock, options.secret ?? process.env['LEGWORK_SECRET'])
   const store = await openStore(options.database)
   try {
     await store.migrate()
@@ -60,7 +65,8 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
       store,
       definitions,
       retention,
-      clock: options.clock ?? systemClock,
+      clock,
+      tokens,
       use: options.use ?? [],
     })
     return engine
@@ -73,6 +79,7 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
 interface EngineParts {
   readonly store: Store
   readonly clock: Clock
+  readonly tokens: Tokens
   readonly definitions: ReadonlyMap<string, AnyJob>
   readonly retention: Retention
   readonly use: readonly Middleware[]
@@ -186,6 +193,24 @@ class Engine {
     return this.#eachPage(wanted, (ids) => forkJobs(this.#refs, ids.filter(isOld), options))
   }
 
+  async signalToken(ref: JobRef | string, topic: string, options?: SignalTokenOptions): Promise<string> {
+    const { store, tokens } = this.#open()
+    const job = checkedId(typeof ref === 'string' ? ref : ref.id, 'a ref, or the id of a job, digits as text')
+    checkTopic(definitionOf(ref), topic)
+    const terms = tokens.terms(options)
+    return tokens.sign(`${await store.installation()}-${job}`, { ...terms, job, topic })
+  }
+
+  async signalWithToken(token: string, data?: unknown): Promise<void> {
+    const { store, tokens, definitions } = this.#open()
+    const installation = await store.installation()
+    const { job, topic, nonce, expires, once } = tokens.read(token, (id) => `${installation}-${id}`)
+    const found = await store.find(job)
+    if (!found) throw notFound(job)
+    const use = once ? { nonce, expires: new Date(expires) } : undefined
+    await sendSignal(this.#refs, job, definitions.get(found.name), topic, data, use)
+  }
+
   async queues(): Promise<QueueStatus[]> {
     return this.#open().store.queueStatus()
   }
@@ -209,7 +234,7 @@ class Engine {
   }
 
   async work(options: WorkOptions = {}): Promise<void> {
-    const { store, clock, definitions } = this.#open()
+    const { store, clock, definitions, tokens } = this.#open()
     if (this.#worker) return
     const given = options.stopOnSignal ?? '25s'
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
@@ -221,7 +246,7 @@ class Engine {
       clock,
       events,
       definitions,
-      durable: (workerId) => createWorkflow({ store, clock, events, workerId, family, onWritten }),
+      durable: (workerId) => createWorkflow({ store, clock, events, workerId, family, tokens, onWritten }),
       options: workerOptions(options, this.#parts.retention, this.#parts.use),
       onWritten: (written) => {
         this.#hub.tell({ ended: written.ended, changed: [...written.fed, ...written.returned], woken: written.woken })

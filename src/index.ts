@@ -13,6 +13,7 @@ export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './cor
 export type {
   BeginOptions,
   DurableContext,
+  SignalTokenOptions,
   Step,
   StepFacts,
   StepName,

@@ -71,10 +71,15 @@ const rule = "the name of a step, a pair of name and key, or 'last-failure'"
 /** Undefined means the last failure. */
 function startOf({ from }: { readonly from: unknown }): string | undefined {
   if (from === 'last-failure') return undefined
-  const name: unknown = Array.isArray(from) && from.length === 2 ? `${from[0]}:${from[1]}` : from
+  const name = isPair(from) ? from.join(':') : from
   if (typeof name !== 'string' || name === '' || name.includes('\0') || !name.isWellFormed())
     throw optionError('from', rule, from)
   return name
+}
+
+function isPair(from: unknown): from is readonly [string, string | number] {
+  const isText = (part: unknown) => typeof part === 'string' || typeof part === 'number'
+  return Array.isArray(from) && from.length === 2 && from.every(isText)
 }
 
 async function inputFor(

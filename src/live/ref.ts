@@ -1,8 +1,8 @@
-import { decode, encode } from '../core/codec.ts'
+import { decode } from '../core/codec.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { type Duration, milliseconds } from '../core/duration.ts'
-import { LegworkError, optionError, reviveError } from '../core/errors.ts'
+import { LegworkError, reviveError } from '../core/errors.ts'
 import { isFinal } from '../core/states.ts'
 import { cancelJob } from './cancel.ts'
 import { childrenOf } from '../store/members.ts'
@@ -14,6 +14,7 @@ import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
 import type { Hub } from './hub.ts'
 import { notFound, type Results } from './results.ts'
 import type { StepRecord, UndoRecord } from '../store/queries/look.ts'
+import { sendSignal } from './signal.ts'
 import { forkJob, type ForkOptions } from './fork.ts'
 import { resolveUndo, type UndoResolution } from './undos.ts'
 
@@ -117,6 +118,10 @@ class Ref<Result> implements JobRef<Result> {
     this.created = created
   }
 
+  static definitionOf(ref: Ref<unknown>): AnyJob | undefined {
+    return ref.#definition
+  }
+
   status(): Promise<JobRecord> {
     return status(this.#parts, this.id)
   }
@@ -143,17 +148,8 @@ class Ref<Result> implements JobRef<Result> {
     return cancelJob(this.#parts, this.id, reason)
   }
 
-  async signal(topic: string, data?: unknown): Promise<void> {
-    const { store, hub } = this.#parts
-    const label = `Signal ${JSON.stringify(topic)} for job ${this.id}`
-    const known = this.#definition?.signals
-    if (known && Object.keys(known).length > 0 && !Object.hasOwn(known, topic))
-      throw optionError('topic', `one of ${Object.keys(known).join(', ')}`, topic)
-    const json = await encode(known?.[topic], data, { code: 'LW_INPUT_INVALID', label })
-    const woken = await store.sendSignal(this.id, topic, json)
-    if (woken) return hub.tell({ woken: [...woken], changed: [this.id] })
-    const { state, name } = await status(this.#parts, this.id)
-    throw new LegworkError('LW_JOB_STATE', `Job ${this.id} (${name}) takes no signals: it is ${state}.`)
+  signal(topic: string, data?: unknown): Promise<void> {
+    return sendSignal(this.#parts, this.id, this.#definition, topic, data)
   }
 
   async retry(): Promise<void> {
@@ -186,6 +182,11 @@ class Ref<Result> implements JobRef<Result> {
   resolveUndo(step: string, how: UndoResolution): Promise<void> {
     return resolveUndo(this.#parts, this.id, step, how)
   }
+}
+
+/** The definition that a ref was made with. */
+export function definitionOf(ref: unknown): AnyJob | undefined {
+  return ref instanceof Ref ? Ref.definitionOf(ref) : undefined
 }
 
 async function status(parts: RefParts, id: string): Promise<JobRecord> {

@@ -39,9 +39,17 @@ import {
   writeStepWith,
 } from './queries/steps.ts'
 import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
-import { sendSignal, takeSignal, waitingSignals } from './queries/signals.ts'
+import { sendSignal, sendSignalOnce, takeSignal, waitingSignals } from './queries/signals.ts'
 import { nextDue, stage } from './queries/stage.ts'
-import { extendPartitions, foldCounters, forgetOrphans, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
+import {
+  extendPartitions,
+  foldCounters,
+  forgetOrphans,
+  forgetTokens,
+  prune,
+  type Retention,
+  sweepKeys,
+} from './queries/upkeep.ts'
 import {
   beatWorker,
   endWorker,
@@ -75,6 +83,7 @@ export function createStore(connection: Connection): Store {
       stepTransaction(connection, workerId, job, entry, work, begin, took),
     loadSteps: (slot, ids) => loadSteps(connection, slot, ids),
     sendSignal: (id, topic, data) => sendSignal(connection, slotOf(id), id, topic, data),
+    sendSignalOnce: (id, topic, data, use) => sendSignalOnce(connection, slotOf(id), id, topic, data, use),
     waitingSignals: (job, topic) => waitingSignals(connection, job, topic),
     takeSignal: (workerId, job, signal, entry, took) => takeSignal(connection, workerId, job, signal, entry, took),
     unwind: (workerId, held, why) => unwind(connection, workerId, held, why),
@@ -304,6 +313,7 @@ async function maintain(
   const gone = await prune(connection, slots, retention)
   for (const slot of slots) {
     await forgetOrphans(connection, slot)
+    await forgetTokens(connection, slot)
     await forgetEndedBatches(connection, slot, retention.done)
   }
   await forgetWorkers(connection, workerMemory)

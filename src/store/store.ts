@@ -13,7 +13,7 @@ import type { Redriven } from './queries/redrive.ts'
 import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
-import type { Signal } from './queries/signals.ts'
+import type { Signal, TokenUse } from './queries/signals.ts'
 import type { Memory, StepEntry, StepJob, StepResult, StepWrite } from './queries/steps.ts'
 import type { Staged } from './queries/stage.ts'
 import type { Retention } from './queries/upkeep.ts'
@@ -54,6 +54,13 @@ export interface Store {
   ): Promise<StepResult | undefined>
   /** Sends JSON text to an unfinished job; the lanes it was woken in, undefined when there is no such job. */
   sendSignal(id: string, topic: string, data: string | null): Promise<readonly LaneName[] | undefined>
+  /** The same, once for each nonce; `'used'` when that was done before. */
+  sendSignalOnce(
+    id: string,
+    topic: string,
+    data: string | null,
+    use: TokenUse,
+  ): Promise<readonly LaneName[] | 'used' | undefined>
   /** The signals of a topic that no wait has taken yet, oldest first. */
   waitingSignals(job: StepJob, topic: string): Promise<Signal[]>
   /**
