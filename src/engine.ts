@@ -1,4 +1,5 @@
 import { addBatch } from './batch.ts'
+import { cancelAll, forkAll, redriveAll } from './bulk.ts'
 import type { JobCall } from './core/call.ts'
 import type { AnyJob } from './core/definition.ts'
 import type { BatchOptions, CloseOptions, EnqueueOptions, Legwork, LegworkOptions, WorkOptions } from './api.ts'
@@ -12,14 +13,13 @@ import { prepare } from './enqueue.ts'
 import { createFamily } from './family.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
-import { cancelChildren, cancelJob } from './live/cancel.ts'
-import { forkJobs, type ForkOptions } from './live/fork.ts'
+import { cancelChildren } from './live/cancel.ts'
+import type { ForkOptions } from './live/fork.ts'
 import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
-import { checkTopic, sendSignal } from './live/signal.ts'
-import { notFound, Results } from './live/results.ts'
+import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
 import { announce, definitionMap, retentionOf, workerOptions } from './settings.ts'
-import { Tokens } from './tokens.ts'
+import { createToken, Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
 import { openStore } from './store/open.ts'
 import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
@@ -84,9 +84,6 @@ interface EngineParts {
   readonly retention: Retention
   readonly use: readonly Middleware[]
 }
-
-/** Jobs that a bulk operation reads at once. */
-const page = 500
 
 /** Wires the parts; the work is theirs. */
 class Engine {
@@ -170,45 +167,27 @@ class Engine {
   }
 
   async cancel(filter: JobFilter, reason = 'cancelled by request'): Promise<number> {
-    const live = filter.state ?? (['scheduled', 'blocked', 'ready', 'running', 'waiting'] as const)
-    return this.#eachPage({ ...filter, state: live }, async (ids) => {
-      let count = 0
-      for (const id of ids) if (await cancelJob(this.#refs, id, reason)) count++
-      return count
-    })
+    this.#open()
+    return cancelAll(this.#refs, filter, reason)
   }
 
   async redrive(filter: JobFilter = {}): Promise<number> {
-    return this.#eachPage({ ...filter, state: filter.state ?? 'dead' }, async (ids) => {
-      const { ids: back, woken } = await this.#open().store.redrive(ids)
-      this.#hub.tell({ woken, changed: back })
-      return back.length
-    })
+    this.#open()
+    return redriveAll(this.#refs, filter)
   }
 
   async fork(filter: JobFilter, options: Pick<ForkOptions, 'from'>): Promise<number> {
-    const wanted = { ...filter, state: filter.state ?? ('dead' as const) }
-    const [newest] = (await this.#open().store.list({ ...wanted, limit: 1 })).jobs
-    const isOld = (id: string) => newest !== undefined && BigInt(id) <= BigInt(newest.id) // a fork may fit the filter too
-    return this.#eachPage(wanted, (ids) => forkJobs(this.#refs, ids.filter(isOld), options))
+    this.#open()
+    return forkAll(this.#refs, filter, options)
   }
 
   async signalToken(ref: JobRef | string, topic: string, options?: SignalTokenOptions): Promise<string> {
-    const { store, tokens } = this.#open()
-    const job = checkedId(typeof ref === 'string' ? ref : ref.id, 'a ref, or the id of a job, digits as text')
-    checkTopic(definitionOf(ref), topic)
-    const terms = tokens.terms(options)
-    return tokens.sign(`${await store.installation()}-${job}`, { ...terms, job, topic })
+    const id = checkedId(typeof ref === 'string' ? ref : ref.id, 'a ref, or the id of a job, digits as text')
+    return createToken(this.#refs, this.#open().tokens, id, definitionOf(ref), topic, options)
   }
 
   async signalWithToken(token: string, data?: unknown): Promise<void> {
-    const { store, tokens, definitions } = this.#open()
-    const installation = await store.installation()
-    const { job, topic, nonce, expires, once } = tokens.read(token, (id) => `${installation}-${id}`)
-    const found = await store.find(job)
-    if (!found) throw notFound(job)
-    const use = once ? { nonce, expires: new Date(expires) } : undefined
-    await sendSignal(this.#refs, job, definitions.get(found.name), topic, data, use)
+    return useToken(this.#refs, this.#open().tokens, token, data)
   }
 
   async queues(): Promise<QueueStatus[]> {
@@ -356,23 +335,6 @@ class Engine {
   async #queuesChanged(): Promise<void> {
     this.#hub.tell({ queues: true })
     await this.#worker?.discover()
-  }
-
-  /** Runs `work` over all ids that fit now, oldest first, a page at a time; a job that changes meanwhile is not met twice. */
-  async #eachPage(filter: JobFilter, work: (ids: readonly string[]) => Promise<number>): Promise<number> {
-    let count = 0
-    for (let after: string | undefined, more = true; more;) {
-      const found: JobPage = await this.#open().store.list({
-        ...filter,
-        order: 'oldest',
-        limit: page,
-        ...(after !== undefined && { after }),
-      })
-      count += await work(found.jobs.map((job) => job.id))
-      after = found.next
-      more = after !== undefined
-    }
-    return count
   }
 }
 

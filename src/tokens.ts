@@ -3,6 +3,10 @@ import type { Clock } from './core/clock.ts'
 import type { SignalTokenOptions, TokenTerms } from './core/durable.ts'
 import { milliseconds } from './core/duration.ts'
 import { LegworkError, optionError } from './core/errors.ts'
+import type { AnyJob } from './core/definition.ts'
+import type { RefParts } from './live/ref.ts'
+import { notFound } from './live/results.ts'
+import { checkTopic, sendSignal } from './live/signal.ts'
 
 /** What a token lets its bearer do: send one topic to one job. */
 export interface TokenClaim extends TokenTerms {
@@ -70,6 +74,31 @@ export class Tokens {
       })
     return createHmac('sha256', this.#secret).update(`${purpose}\n${key}\n${body}`).digest()
   }
+}
+
+/** A token for one topic of a job. */
+export async function createToken(
+  { store }: RefParts,
+  tokens: Tokens,
+  job: string,
+  definition: AnyJob | undefined,
+  topic: string,
+  options: SignalTokenOptions | undefined,
+): Promise<string> {
+  checkTopic(definition, topic)
+  const terms = tokens.terms(options)
+  return tokens.sign(`${await store.installation()}-${job}`, { ...terms, job, topic })
+}
+
+/** Sends the signal that a token allows. */
+export async function useToken(parts: RefParts, tokens: Tokens, token: string, data: unknown): Promise<void> {
+  const { store, definitions } = parts
+  const installation = await store.installation()
+  const { job, topic, nonce, expires, once } = tokens.read(token, (id) => `${installation}-${id}`)
+  const found = await store.find(job)
+  if (!found) throw notFound(job)
+  const use = once ? { nonce, expires: new Date(expires) } : undefined
+  await sendSignal(parts, job, definitions.get(found.name), topic, data, use)
 }
 
 function isSame(a: Buffer, b: Buffer): boolean {
