@@ -2,6 +2,7 @@ import type { Clock } from './core/clock.ts'
 import type { JobCall } from './core/call.ts'
 import type { Change } from './core/change.ts'
 import type { AnyJob, Contract } from './core/definition.ts'
+import type { SignalTokenOptions } from './core/durable.ts'
 import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
 import type { LimitRule, Rate } from './core/limit.ts'
@@ -10,6 +11,7 @@ import type { Priority } from './core/priority.ts'
 import type { Breakers, Limits } from './limits.ts'
 import type { UniqueOptions } from './core/unique.ts'
 import type { BatchRef } from './live/batch.ts'
+import type { ForkOptions } from './live/fork.ts'
 import type { JobRef } from './live/ref.ts'
 import type { DatabaseOption } from './store/open.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
@@ -98,6 +100,10 @@ export interface LegworkOptions {
     /** How many completed and cancelled jobs are kept at most. Default: no limit. */
     readonly count?: number
   }
+  /**
+   * Signs the tokens of `signalToken`: at least 32 characters, the same in every process. Default: the variable LEGWORK_SECRET.
+   */
+  readonly secret?: string
   /** For tests: see legwork/testing. */
   readonly clock?: Clock
 }
@@ -172,6 +178,26 @@ export interface Legwork {
     options: BulkOptions & { readonly dryRun: true },
   ): Promise<{ readonly count: number }>
   bulk(kind: BulkKind, filter: JobFilter, options?: BulkOptions & { readonly dryRun?: false }): Promise<BulkRef>
+  /**
+   * Forks every dead job (or those in the states asked for) that fits, as `ref.fork` does; returns how many. Jobs without
+   * that step, and those whose unique key is held by another unfinished job, are left out.
+   * @example await lw.fork({ name: 'order.place', createdAfter: yesterday }, { from: 'last-failure' })
+   */
+  fork(filter: JobFilter, options: Pick<ForkOptions, 'from'>): Promise<number>
+  /**
+   * Text for a URL that lets whoever has it send one topic to this job, with `signalWithToken`: for people and third parties.
+   * It asks for nothing: a job that is gone is found out when it is used.
+   * @throws LW_OPTION_INVALID, also without a `secret`
+   * @example const url = `https://shop.example/approve?token=${await lw.signalToken(ref, 'approved', { expiresIn: '2d' })}`
+   */
+  signalToken(ref: JobRef | string, topic: string, options?: SignalTokenOptions): Promise<string>
+  /**
+   * Sends the signal that a token allows, its data checked as by `ref.signal`. Nothing is sent, and the token is not used
+   * up, when this throws.
+   * @throws LW_TOKEN_INVALID, LW_TOKEN_EXPIRED, LW_TOKEN_USED, LW_INPUT_INVALID, LW_JOB_STATE when the job has ended,
+   *  LW_JOB_NOT_FOUND
+   */
+  signalWithToken(token: string, data?: unknown): Promise<void>
   /** All queues with how many jobs they have in each state. */
   queues(): Promise<QueueStatus[]>
   /** No worker takes a job from the queue any more; running ones, and those a worker has claimed already, finish. */

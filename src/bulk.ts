@@ -74,12 +74,17 @@ export async function runBulk(
   return so
 }
 
-/** Adds the job that carries out a plan. */
-export async function enqueueBulk(
-  plan: BulkPlan,
-  count: number,
+/** Counts the jobs that fit and adds the job that carries the operation out, if it is not only a dry run. */
+export async function startBulk(
+  parts: RefParts,
+  kind: BulkKind,
+  filter: JobFilter,
+  options: BulkOptions,
   add: (job: AnyJob, input: BulkInput) => Promise<JobRef<BulkResult>>,
 ): Promise<BulkRef> {
+  const plan = await planBulk(parts, kind, filter, options)
+  const count = await parts.store.count(plan.filter)
+  if (options.dryRun === true) return { count } as BulkRef
   return Object.assign(await add(contract, { ...plan, count }), { count })
 }
 

@@ -1,5 +1,5 @@
 import { addBatch } from './batch.ts'
-import { bulkJob, enqueueBulk, planBulk, runBulk } from './bulk.ts'
+import { planBulk, runBulk, startBulk } from './bulk.ts'
 import type { Change } from './core/change.ts'
 import type { JobCall } from './core/call.ts'
 import type { AnyJob } from './core/definition.ts'
@@ -17,19 +17,21 @@ import type {
 import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
 import { LegworkError, show } from './core/errors.ts'
+import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
 import { prepare, prepareAll } from './enqueue.ts'
-import { createFamily } from './family.ts'
+import { forkAll } from './fork.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
-import { cancelChildren } from './live/cancel.ts'
+import type { ForkOptions } from './live/fork.ts'
 import { checkedId } from './live/id.ts'
-import { createRef, type JobRef, type RefParts } from './live/ref.ts'
+import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
-import { announce, definitionMap, retentionOf, workerOptions } from './settings.ts'
+import { announce, definitionMap, retentionOf } from './settings.ts'
+import { createToken, Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
 import { openStore } from './store/open.ts'
 import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
@@ -40,8 +42,8 @@ import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Store } from './store/store.ts'
 import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
-import { Worker } from './worker/worker.ts'
-import { createWorkflow } from './workflow/workflow.ts'
+import type { Worker } from './worker/worker.ts'
+import { createWorker } from './working.ts'
 
 /**
  * Opens the engine: connects, brings the schema up to date, and is ready to enqueue. It runs jobs once `work` is called.
@@ -65,6 +67,8 @@ export interface EngineHooks {
 export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
   const definitions = definitionMap(options.jobs)
   const retention = retentionOf(options.retention)
+  const clock = options.clock ?? systemClock
+  const tokens = new Tokens(clock, options.secret ?? process.env['LEGWORK_SECRET'])
   const store = await openStore(options.database)
   try {
     await store.migrate()
@@ -73,7 +77,8 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
       store,
       definitions,
       retention,
-      clock: options.clock ?? systemClock,
+      clock,
+      tokens,
       use: options.use ?? [],
     })
     return engine
@@ -86,6 +91,7 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
 interface EngineParts {
   readonly store: Store
   readonly clock: Clock
+  readonly tokens: Tokens
   readonly definitions: ReadonlyMap<string, AnyJob>
   readonly retention: Retention
   readonly use: readonly Middleware[]
@@ -110,7 +116,14 @@ class Engine {
     const { store, clock, definitions } = parts
     this.#parts = parts
     this.#hub = new Hub(store, (error) => this.#events.emit('error', { during: 'sending a hint', error }))
-    this.#refs = { store, clock, hub: this.#hub, results: new Results(store, clock, this.#hub), definitions }
+    this.#refs = {
+      store,
+      clock,
+      definitions,
+      hub: this.#hub,
+      results: new Results(store, clock, this.#hub),
+      prepare: (definition, input) => prepare(definition, input, {}),
+    }
     this.#producer = new Producer({ store, clock, hub: this.#hub, events: this.#events })
     const settings = { store, hub: this.#hub, events: this.#events }
     this.limits = createLimits(settings)
@@ -184,10 +197,22 @@ class Engine {
 
   async bulk(kind: BulkKind, filter: JobFilter, options: BulkOptions = {}): Promise<BulkRef & { count: number }> {
     this.#open()
-    const plan = await planBulk(this.#refs, kind, filter, options)
-    const count = await this.#open().store.count(plan.filter)
-    if (options.dryRun === true) return { count } as BulkRef
-    return enqueueBulk(plan, count, (job, input) => this.enqueue(job, input, { queue: options.queue ?? 'default' }))
+    const queue = options.queue ?? 'default'
+    return startBulk(this.#refs, kind, filter, options, (job, input) => this.enqueue(job, input, { queue }))
+  }
+
+  async fork(filter: JobFilter, options: Pick<ForkOptions, 'from'>): Promise<number> {
+    this.#open()
+    return forkAll(this.#refs, filter, options)
+  }
+
+  async signalToken(ref: JobRef | string, topic: string, options?: SignalTokenOptions): Promise<string> {
+    const id = checkedId(typeof ref === 'string' ? ref : ref.id, 'a ref, or the id of a job, digits as text')
+    return createToken(this.#refs, this.#open().tokens, id, definitionOf(ref), topic, options)
+  }
+
+  async signalWithToken(token: string, data?: unknown): Promise<void> {
+    return useToken(this.#refs, this.#open().tokens, token, data)
   }
 
   async queues(): Promise<QueueStatus[]> {
@@ -213,36 +238,12 @@ class Engine {
   }
 
   async work(options: WorkOptions = {}): Promise<void> {
-    const { store, clock, definitions } = this.#open()
+    this.#open()
     if (this.#worker) return
     const given = options.stopOnSignal ?? '25s'
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
-    const events = this.#events
-    const family = createFamily({ store, clock, hub: this.#hub })
-    const onWritten = (id: string) => this.#hub.tellHere({ changed: [id] })
-    const worker = new Worker({
-      store,
-      clock,
-      events,
-      definitions: withOwn(definitions, bulkJob(this.#refs)),
-      durable: (workerId) => createWorkflow({ store, clock, events, workerId, family, onWritten }),
-      options: workerOptions(options, this.#parts.retention, this.#parts.use),
-      onWritten: (written) => {
-        this.#hub.tell({ ended: written.ended, changed: [...written.fed, ...written.returned], woken: written.woken })
-      },
-      onDeadParent: (id) => cancelChildren(this.#refs, id, `its parent, job ${id}, has ended`),
-    })
+    const worker = createWorker(this.#parts, this.#refs, this.#events, options)
     this.#worker = worker
-    this.#hub.subscribe(
-      (hint) => {
-        if (hint.woken?.length) worker.wake(hint.woken)
-        if (hint.enqueued?.length) worker.wakeNamed(hint.enqueued)
-        if (hint.cancel?.length) worker.lookAfter(hint.cancel)
-        if (hint.queues) void worker.discover()
-        if (hint.due !== undefined) worker.expect(hint.due)
-      },
-      () => void worker.reconnected(),
-    )
     await worker.start()
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))
   }
@@ -341,9 +342,4 @@ class Engine {
     this.#open()
     return (await runBulk(this.#refs, await planBulk(this.#refs, kind, filter, options))).done
   }
-}
-
-/** The engine's own jobs beside those of the application. */
-function withOwn(definitions: ReadonlyMap<string, AnyJob>, ...own: readonly AnyJob[]): ReadonlyMap<string, AnyJob> {
-  return new Map([...definitions, ...own.map((job) => [job.name, job] as const)])
 }

@@ -26,6 +26,7 @@ export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './cor
 export type {
   BeginOptions,
   DurableContext,
+  SignalTokenOptions,
   Step,
   StepFacts,
   StepName,
@@ -43,6 +44,7 @@ export type { Backoff, RetryOptions } from './core/retry.ts'
 export type { Size } from './core/size.ts'
 export type { FinalState, State } from './core/states.ts'
 export type { Debounce, Throttle, Unique, UniqueOptions } from './core/unique.ts'
+export type { ForkOptions } from './live/fork.ts'
 export type { FeedOptions, JobEvent } from './live/feed.ts'
 export type { BatchRef } from './live/batch.ts'
 export type { HistoryChild, HistoryStep, JobHistory } from './store/history.ts'

@@ -71,6 +71,7 @@ async function play(
     journal: replayJournal(history),
     events: new Emitter(),
     family: { prepare: beginsNothing, prepareCall: beginsNothing, onBegun: () => undefined, cancel: beginsNothing },
+    tokens: { terms: noTerms, sign: () => 'a token' },
     onError: () => undefined,
   })
   const context = contextOf(definition, history, input, run.context)
@@ -140,6 +141,7 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
     signal: new AbortController().signal,
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     progress: quiet,
+    slowDown: async () => undefined,
     ...durable,
   }
 }
@@ -147,6 +149,10 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
 /** A job that waits is run with the next attempt; of one that has ended it is the last one that counts. */
 function attemptOfNextRun({ state, attempt }: JobHistory['job']): number {
   return isFinal(state) || state === 'running' ? attempt : attempt + 1
+}
+
+function noTerms(): never {
+  throw new Error('nothing begins in a replay')
 }
 
 function beginsNothing(): Promise<never> {

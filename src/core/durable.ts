@@ -79,6 +79,21 @@ export interface WaitOptions<T = unknown> {
   readonly match?: (data: T) => boolean
 }
 
+export interface SignalTokenOptions {
+  /** Default `'7d'`. */
+  readonly expiresIn?: Duration
+  /** Whether it can be used only once. Default true. */
+  readonly once?: boolean
+}
+
+/** What is remembered of a token; the rest follows from it. */
+export interface TokenTerms {
+  readonly nonce: string
+  /** Milliseconds since 1970. */
+  readonly expires: number
+  readonly once: boolean
+}
+
 /** What makes a handler durable: part of its context. Side effects belong into steps; the code between them may run again. */
 export interface DurableContext<Signals = Record<string, unknown>> {
   readonly step: Step
@@ -94,6 +109,11 @@ export interface DurableContext<Signals = Record<string, unknown>> {
     topic: T,
     options?: WaitOptions<Signals[T]>,
   ) => Promise<Signals[T] | undefined>
+  /**
+   * Text for a URL that lets whoever has it send this signal, with `lw.signalWithToken(token, data)`: an approval by mail, a
+   * webhook. The same whenever the handler is run again.
+   */
+  readonly signalToken: (topic: keyof Signals & string, options?: SignalTokenOptions) => Promise<string>
   readonly run: RunChild
   readonly runAll: RunAll
   /** What has been done so far stays: later failures undo only what comes after. */

@@ -1,15 +1,15 @@
-import { decode, encode } from '../core/codec.ts'
+import { decode } from '../core/codec.ts'
 import type { Change } from '../core/change.ts'
 import type { Clock } from '../core/clock.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { type Duration, milliseconds } from '../core/duration.ts'
-import { LegworkError, optionError, reviveError } from '../core/errors.ts'
+import { LegworkError, reviveError } from '../core/errors.ts'
 import { isFinal } from '../core/states.ts'
 import { cancelJob } from './cancel.ts'
 import { childrenOf } from '../store/members.ts'
 import type { Child } from '../store/queries/batches.ts'
 import { changeJob } from './change.ts'
-import type { Conflict } from '../store/queries/enqueue.ts'
+import type { Conflict, NewJob } from '../store/queries/enqueue.ts'
 import type { AttemptRecord, Ended, JobRecord } from '../store/queries/find.ts'
 import type { Store } from '../store/store.ts'
 import { type FeedOptions, followFeed, type JobEvent } from './feed.ts'
@@ -17,6 +17,8 @@ import { historyOf, type JobHistory } from '../store/history.ts'
 import type { Hub } from './hub.ts'
 import { notFound, type Results } from './results.ts'
 import type { StepRecord, UndoRecord } from '../store/queries/look.ts'
+import { sendSignal } from './signal.ts'
+import { forkJob, type ForkOptions } from './fork.ts'
 import { resolveUndo, type UndoResolution } from './undos.ts'
 
 export interface ResultOptions {
@@ -68,6 +70,15 @@ export interface JobRef<Result = unknown> {
    * @throws LW_JOB_STATE in any other state
    */
   retry(): Promise<void>
+  /**
+   * Adds a new job of the same definition that keeps the finished steps before `from`, with their results, and runs the
+   * rest; this one stays as it is. What was kept is not undone when the new job fails, and what was undone is not kept. The
+   * new one learns the id of this one in its header `legwork-fork`.
+   * @throws LW_OPTION_INVALID naming the steps when there is no such one, LW_INPUT_INVALID, LW_JOB_UNKNOWN, LW_JOB_STATE when
+   *  another unfinished job holds the unique key, LW_JOB_NOT_FOUND: nothing was added
+   * @example const again = await ref.fork({ from: 'charge card' })
+   */
+  fork(options: ForkOptions): Promise<JobRef<Result>>
   /** The steps of a durable job in the order in which they began; empty for a job without steps. @throws LW_JOB_NOT_FOUND */
   steps(): Promise<StepRecord[]>
   /**
@@ -93,7 +104,10 @@ export interface RefParts {
   readonly clock: Clock
   readonly hub: Hub
   readonly results: Results
+  /** Those that this process knows, by name. */
   readonly definitions: ReadonlyMap<string, AnyJob>
+  /** The row of a job to add; throws when the input does not fit. */
+  readonly prepare: (definition: AnyJob, input: unknown) => NewJob | Promise<NewJob>
 }
 
 export function createRef<Result>(
@@ -128,6 +142,10 @@ class Ref<Result> implements JobRef<Result> {
     this.conflict = conflict
   }
 
+  static definitionOf(ref: Ref<unknown>): AnyJob | undefined {
+    return ref.#definition
+  }
+
   status(): Promise<JobRecord> {
     return status(this.#parts, this.id)
   }
@@ -158,23 +176,24 @@ class Ref<Result> implements JobRef<Result> {
     return changeJob(this.#parts, this.id, change, this.#definition)
   }
 
-  async signal(topic: string, data?: unknown): Promise<void> {
-    const { store, hub } = this.#parts
-    const label = `Signal ${JSON.stringify(topic)} for job ${this.id}`
-    const known = this.#definition?.signals
-    if (known && Object.keys(known).length > 0 && !Object.hasOwn(known, topic))
-      throw optionError('topic', `one of ${Object.keys(known).join(', ')}`, topic)
-    const json = await encode(known?.[topic], data, { code: 'LW_INPUT_INVALID', label })
-    const woken = await store.sendSignal(this.id, topic, json)
-    if (woken) return hub.tell({ woken: [...woken], changed: [this.id] })
-    const { state, name } = await status(this.#parts, this.id)
-    throw new LegworkError('LW_JOB_STATE', `Job ${this.id} (${name}) takes no signals: it is ${state}.`)
+  signal(topic: string, data?: unknown): Promise<void> {
+    return sendSignal(this.#parts, this.id, this.#definition, topic, data)
   }
 
   async retry(): Promise<void> {
     const { ids, woken } = await this.#parts.store.redrive([this.id])
     if (ids.length === 0) throw cannotRetry(await status(this.#parts, this.id))
     this.#parts.hub.tell({ woken, changed: [this.id] })
+  }
+
+  async fork(options: ForkOptions): Promise<JobRef<Result>> {
+    return new Ref<Result>(
+      this.#parts,
+      this.#definition,
+      await forkJob(this.#parts, this.id, this.#definition, options),
+      true,
+      undefined,
+    )
   }
 
   async steps(): Promise<StepRecord[]> {
@@ -198,6 +217,11 @@ class Ref<Result> implements JobRef<Result> {
   resolveUndo(step: string, how: UndoResolution): Promise<void> {
     return resolveUndo(this.#parts, this.id, step, how)
   }
+}
+
+/** The definition that a ref was made with. */
+export function definitionOf(ref: unknown): AnyJob | undefined {
+  return ref instanceof Ref ? Ref.definitionOf(ref) : undefined
 }
 
 async function status(parts: RefParts, id: string): Promise<JobRecord> {

@@ -17,6 +17,7 @@ import { cancel } from './queries/cancel.ts'
 import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
+import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { history } from './queries/history.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
@@ -46,9 +47,17 @@ import {
   unwind,
   writeStepWith,
 } from './queries/steps.ts'
-import { sendSignal, takeSignal, waitingSignals } from './queries/signals.ts'
+import { sendSignal, sendSignalOnce, takeSignal, waitingSignals } from './queries/signals.ts'
 import { nextDue, stage } from './queries/stage.ts'
-import { extendPartitions, foldCounters, forgetOrphans, prune, type Retention, sweepKeys } from './queries/upkeep.ts'
+import {
+  extendPartitions,
+  foldCounters,
+  forgetOrphans,
+  forgetTokens,
+  prune,
+  type Retention,
+  sweepKeys,
+} from './queries/upkeep.ts'
 import {
   beatWorker,
   endWorker,
@@ -83,6 +92,7 @@ export function createStore(connection: Connection): Store {
       stepTransaction(connection, workerId, job, entry, work, begin, took),
     loadSteps: (slot, ids) => loadSteps(connection, slot, ids),
     sendSignal: (id, topic, data) => sendSignal(connection, slotOf(id), id, topic, data),
+    sendSignalOnce: (id, topic, data, use) => sendSignalOnce(connection, slotOf(id), id, topic, data, use),
     waitingSignals: (job, topic) => waitingSignals(connection, job, topic),
     takeSignal: (workerId, job, signal, entry, took) => takeSignal(connection, workerId, job, signal, entry, took),
     unwind: (workerId, held, why) => unwind(connection, workerId, held, why),
@@ -129,6 +139,7 @@ export function createStore(connection: Connection): Store {
 
     cancel: (id, reason) => connection.transaction((tx) => cancel(tx, slotOf(id), id, reason)),
     redrive: (ids) => redriveBySlot(connection, ids),
+    fork: (id, plan) => fork(connection, slotOf(id), id, plan),
     steps: (id) => lookAtSteps(connection, slotOf(id), id),
     history: (id) => history(connection, slotOf(id), id),
     undos: (id) => lookAtUndos(connection, slotOf(id), id),
@@ -244,6 +255,7 @@ async function maintain(
   for (const slot of slots) {
     await mendLimiters(connection, slot)
     await forgetOrphans(connection, slot)
+    await forgetTokens(connection, slot)
     await forgetEndedBatches(connection, slot, retention.done)
   }
   await forgetWorkers(connection, workerMemory)

@@ -5,6 +5,7 @@ import type { Patch } from '../core/change.ts'
 import type { Changed } from './queries/change.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
+import type { Fork, ForkPlan } from './queries/fork.ts'
 import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { HistoryRow } from './queries/history.ts'
 import type { Gap, QueueRow } from './queries/lanes.ts'
@@ -18,7 +19,7 @@ import type { StoredRule } from '../core/limit.ts'
 import type { LimitDeclaration, LimitRow, SettingRow } from './queries/limit-settings.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
 import type { Ending, LaneName, Return, Settled, SettleScope } from './queries/settle.ts'
-import type { Signal } from './queries/signals.ts'
+import type { Signal, TokenUse } from './queries/signals.ts'
 import type { Memory, StepEntry, StepJob, StepResult, StepWrite } from './queries/steps.ts'
 import type { Staged } from './queries/stage.ts'
 import type { Retention } from './queries/upkeep.ts'
@@ -75,6 +76,13 @@ export interface Store {
   ): Promise<StepResult | undefined>
   /** Sends JSON text to an unfinished job; the lanes it was woken in, undefined when there is no such job. */
   sendSignal(id: string, topic: string, data: string | null): Promise<readonly LaneName[] | undefined>
+  /** The same, once for each nonce; `'used'` when that was done before. */
+  sendSignalOnce(
+    id: string,
+    topic: string,
+    data: string | null,
+    use: TokenUse,
+  ): Promise<readonly LaneName[] | 'used' | undefined>
   /** The signals of a topic that no wait has taken yet, oldest first. */
   waitingSignals(job: StepJob, topic: string): Promise<Signal[]>
   /**
@@ -138,6 +146,8 @@ export interface Store {
   cancel(id: string, reason: string): Promise<Cancelled>
   /** Dead and cancelled jobs run again, scheduled ones run now; the rest is left alone and left out of the answer. */
   redrive(ids: readonly string[]): Promise<Redriven>
+  /** Adds a job like this one that has the finished steps before a place already. */
+  fork(id: string, plan: ForkPlan): Promise<Fork>
   /** The steps of a job in the order in which they began. */
   steps(id: string): Promise<StepRecord[]>
   /** What the handler of a job, live or finished, has asked for. */

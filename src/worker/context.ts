@@ -87,6 +87,9 @@ export class Context implements JobContext {
   get waitFor(): DurableContext['waitFor'] {
     return this.#parts.durable.waitFor
   }
+  get signalToken(): DurableContext['signalToken'] {
+    return this.#parts.durable.signalToken
+  }
   get run(): DurableContext['run'] {
     return this.#parts.durable.run
   }

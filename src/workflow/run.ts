@@ -7,10 +7,12 @@ import type {
   DurableAttempt,
   DurableContext,
   DurableRun,
+  SignalTokenOptions,
   Step,
   StepFacts,
   StepName,
   StepOptions,
+  TokenTerms,
 } from '../core/durable.ts'
 import { milliseconds } from '../core/duration.ts'
 import { LegworkError, optionError, type SerializedError, serializeError } from '../core/errors.ts'
@@ -30,11 +32,19 @@ import { Waits } from './waits.ts'
 const nameRule =
   'text of 1 to 500 characters that neither begins with ! nor ends with # and a number, or a pair of text and key'
 
+/** Makes the tokens of signals; the terms of one are remembered, it follows from them. */
+export interface TokenMaker {
+  terms(options?: SignalTokenOptions): TokenTerms
+  /** @param key names the job in this database and no other */
+  sign(key: string, claim: TokenTerms & { readonly job: string; readonly topic: string }): string
+}
+
 export interface RunParts {
   readonly clock: Clock
   readonly journal: Remembers
   readonly events: Emitter
   readonly family: Family
+  readonly tokens: TokenMaker
   /** Something went wrong that is nobody's outcome. */
   readonly onError: (error: unknown) => void
 }
@@ -77,6 +87,7 @@ export class Run implements DurableRun {
         children.run(this.#nameOf(options?.name ?? `run ${job.name}`), job, input, options ?? {})) as RunChild,
       runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options?: RunAllOptions) =>
         children.runAll(this.#nameOf(options?.name ?? `run all ${job.name}`), job, inputs, options ?? {})) as RunAll,
+      signalToken: (topic, options) => this.#signalToken(topic, options),
       commit: () => this.#note('!commit', () => undefined),
       now: async () => new Date(await this.#note<number>('!now', () => parts.clock.now())),
       random: () => this.#note('!random', () => Math.random()),
@@ -205,6 +216,15 @@ export class Run implements DurableRun {
       }
       return valueOf(await this.#steps.perform(plan)) as Wire<R>
     })
+  }
+
+  async #signalToken(topic: string, options: SignalTokenOptions | undefined): Promise<string> {
+    const { attempt } = this.#history
+    const { tokens } = this.#parts
+    const known = Object.keys(attempt.signals)
+    if (known.length > 0 && !known.includes(topic)) throw optionError('topic', `one of ${known.join(', ')}`, topic)
+    const terms = await this.#note<TokenTerms>(`!token ${topic}`, () => tokens.terms(options))
+    return tokens.sign(attempt.idempotencyKey, { ...terms, job: attempt.job.id, topic })
   }
 
   /** Remembers a value that costs nothing to make. */

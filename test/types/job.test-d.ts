@@ -130,6 +130,28 @@ test('hooks get the event of their name', () => {
   lw.on('finished', () => undefined)
 })
 
+test('tokens are for the topics of a job', () => {
+  job('approval', { signals: { approved: z.object({ by: z.string() }) } }, async ({ signalToken }) => {
+    expectTypeOf(signalToken('approved', { expiresIn: '2d', once: true })).resolves.toEqualTypeOf<string>()
+    // @ts-expect-error -- no such topic
+    await signalToken('aproved')
+  })
+  expectTypeOf(lw.signalToken(lw.ref('1'), 'approved')).resolves.toEqualTypeOf<string>()
+  expectTypeOf(lw.signalWithToken('text', { by: 'Ada' })).resolves.toEqualTypeOf<void>()
+  // @ts-expect-error -- not a duration
+  void lw.signalToken('1', 'approved', { expiresIn: '2 days' })
+})
+
+test('a fork has the type of its job', () => {
+  const square = job('square', { input: z.number() }, ({ input: given }) => given ** 2)
+  expectTypeOf(lw.ref('1', square).fork({ from: ['item', 3] })).resolves.toEqualTypeOf<JobRef<number>>()
+  expectTypeOf(lw.fork({ name: 'square' }, { from: 'last-failure' })).resolves.toEqualTypeOf<number>()
+  // @ts-expect-error -- from where?
+  void lw.ref('1').fork({ input: 3 })
+  // @ts-expect-error -- one input for many jobs
+  void lw.fork({}, { from: 'a', input: 3 })
+})
+
 test('the steps of a job, and what a person says of an undo, are typed', () => {
   const ref = lw.ref('1')
   expectTypeOf(ref.steps()).resolves.toEqualTypeOf<StepRecord[]>()

@@ -6,11 +6,7 @@ import type { LaneName } from './settle.ts'
  * One row lock decides between a job that parks and a signal that comes: whoever is second sees what the first has done,
  * the job by the count of its wakes, the signal by the state.
  */
-const sendStatement = once(
-  'lw_signal_send',
-  `with target as materialized (
-    select id, state as was from legwork.job where slot = $1::smallint and id = $2::bigint for update
-  ), kept as (
+const sendText = (target: string) => `with ${target}, kept as (
     insert into legwork.signal (slot, job_id, topic, data) select $1::smallint, id, $3::text, $4::jsonb from target
   ), woken as (
     update legwork.job j set wakes = j.wakes + 1, state = case when j.state = 4 then 3 else j.state end,
@@ -21,7 +17,28 @@ const sendStatement = once(
       select queue_id, name, s.state, s.n from woken cross join (values (4::smallint, -1), (3::smallint, 1)) s(state, n)
        where (select was from target) = 4
   )
-  select queue_id, priority, (select was from target) = 4 as woken from woken`,
+  select queue_id, priority, (select was from target) = 4 as woken from woken`
+
+const lockedText = `locked as materialized (
+    select id, state as was from legwork.job where slot = $1::smallint and id = $2::bigint for update
+  )`
+
+const sendStatement = once('lw_signal_send', sendText(lockedText.replace('locked', 'target')))
+
+/** Who comes second with the same nonce waits for the lock of the job, and then the nonce is there. */
+const sendOnceStatement = once(
+  'lw_signal_send_once',
+  sendText(`${lockedText}, used as (
+    insert into legwork.used_token (slot, job_id, nonce, expires_at)
+      select $1::smallint, id, $5::text, $6::timestamptz from locked on conflict do nothing returning job_id
+  ), target as materialized (
+    select l.id, l.was from locked l where l.id in (select job_id from used)
+  )`),
+)
+
+const usedStatement = repeatable(
+  'lw_token_used',
+  'select 1 as used from legwork.used_token where slot = $1::smallint and job_id = $2::bigint and nonce = $3::text',
 )
 
 const waitingStatement = repeatable(
@@ -58,12 +75,36 @@ export async function sendSignal(
   topic: string,
   data: string | null,
 ): Promise<readonly LaneName[] | undefined> {
-  const [row] = await on.query<{ queue_id: number; priority: number; woken: boolean }>(sendStatement, [
-    slot,
-    id,
-    topic,
-    data,
-  ])
+  return lanesOf(await on.query<SentRow>(sendStatement, [slot, id, topic, data]))
+}
+
+/** What makes the use of a token different from that of others. */
+export interface TokenUse {
+  readonly nonce: string
+  readonly expires: Date
+}
+
+/** The same, once for each nonce of a job; `'used'` when that was done before. */
+export async function sendSignalOnce(
+  on: Queryable,
+  slot: number,
+  id: string,
+  topic: string,
+  data: string | null,
+  { nonce, expires }: TokenUse,
+): Promise<readonly LaneName[] | 'used' | undefined> {
+  const lanes = lanesOf(await on.query<SentRow>(sendOnceStatement, [slot, id, topic, data, nonce, expires]))
+  if (lanes) return lanes
+  return (await on.query(usedStatement, [slot, id, nonce])).length > 0 ? 'used' : undefined
+}
+
+interface SentRow extends Record<string, unknown> {
+  readonly queue_id: number
+  readonly priority: number
+  readonly woken: boolean
+}
+
+function lanesOf([row]: readonly SentRow[]): LaneName[] | undefined {
   if (!row) return undefined
   return row.woken ? [{ queueId: row.queue_id, priority: row.priority }] : []
 }

@@ -81,6 +81,14 @@ const forgetReservations = repeatable(
      and (r.until is null or r.until < legwork.now())`,
 )
 
+/** A day later than they expire: the clocks of the processes that read tokens may differ. */
+const forgetUsedTokens = repeatable(
+  'lw_forget_tokens',
+  `delete from legwork.used_token u where u.slot = $1::smallint and u.ctid = any(array(
+     select o.ctid from legwork.used_token o where o.slot = $1::smallint and o.expires_at < legwork.now() - interval '1 day'
+      order by o.expires_at limit 10000))`,
+)
+
 const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
   repeatable(
     `lw_prune_${parent}`,
@@ -132,6 +140,11 @@ export async function forgetOrphans(on: Queryable, slot: number): Promise<void> 
   await on.query(forgetSteps, [slot])
   await on.query(forgetSignals, [slot])
   await on.query(forgetReservations, [slot])
+}
+
+/** Forgets the uses of tokens that have expired. */
+export async function forgetTokens(on: Queryable, slot: number): Promise<void> {
+  await on.query(forgetUsedTokens, [slot])
 }
 
 /** Makes the partitions of the next days. */

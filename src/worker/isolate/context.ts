@@ -11,6 +11,7 @@ const unavailable = [
   'now',
   'random',
   'run',
+  'signalToken',
   'sleep',
   'sleepUntil',
   'slowDown',
