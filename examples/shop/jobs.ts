@@ -43,7 +43,7 @@ function placeOrderJob({ transact, services }: Outside, { releaseStock, sendMail
     })
     await step.tx('reserve stock', (tx) => reserve(tx, id), { undo: releaseStock.with({ order: id }) })
     await step('charge card', ({ idempotencyKey: key }) => services.charge({ key, ...order }), {
-      timeout: '2s',
+      timeout: '5s',
       undo: (_receipt, { key }) => services.refund(key),
     })
     await step.tx('confirm', (tx) => confirm(tx, id))
@@ -51,7 +51,7 @@ function placeOrderJob({ transact, services }: Outside, { releaseStock, sendMail
 
     const mailed = await succeeds(run(sendMail, { order: id }))
     await step.tx('leaderboard', (tx) => addSale(tx, order))
-    const parcel = await step('ship', ({ idempotencyKey: key }) => services.ship({ key, order: id }), { timeout: '2s' })
+    const parcel = await step('ship', ({ idempotencyKey: key }) => services.ship({ key, order: id }), { timeout: '5s' })
       .catch(onlyStepError)
     await step.tx('finish', (tx) => finish(tx, id, parcel))
     return { mailed, parcel: parcel ?? null }

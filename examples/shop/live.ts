@@ -3,7 +3,11 @@ import { orderView, type View } from './page.ts'
 import type { Shop } from './shop.ts'
 import { findOrder } from './tables.ts'
 
-const final = ['completed', 'compensated', 'compensation_failed', 'dead', 'cancelled']
+const final: readonly string[] = ['completed', 'compensated', 'compensation_failed', 'dead', 'cancelled']
+
+export function isFinal(state: string): boolean {
+  return final.includes(state)
+}
 
 /** An order and what its job has done, as they are now. */
 export async function viewOf({ lw, transact }: Shop, id: string): Promise<View | undefined> {
@@ -11,7 +15,7 @@ export async function viewOf({ lw, transact }: Shop, id: string): Promise<View |
   if (!order) return undefined
   const ref = lw.ref(order.job ?? '')
   const [{ state }, steps, undos] = await Promise.all([ref.status(), ref.steps(), ref.undos()])
-  return { order, steps, undos, isOver: final.includes(state) }
+  return { order, steps, undos, isOver: isFinal(state) }
 }
 
 /** Server-sent events: whatever happens to the job, the order is read afresh and sent as it looks. */

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
 import { createTransport } from 'nodemailer'
 import { SMTPServer } from 'smtp-server'
 
@@ -43,13 +42,12 @@ export async function openMailbox({ faulty }: { readonly faulty: boolean }): Pro
     disabledCommands: ['AUTH', 'STARTTLS'],
     logger: false,
     onData(stream, _session, done) {
-      text(stream).then(
-        (raw) => {
-          keep(mails, raw)
-          done(faulty && Math.random() < 0.2 ? new Error('try again later') : null)
-        },
-        (error: Error) => done(error),
-      )
+      const chunks: Buffer[] = []
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+      stream.on('end', () => {
+        keep(mails, Buffer.concat(chunks).toString())
+        done(faulty && Math.random() < 0.2 ? new Error('try again later') : null)
+      })
     },
   })
   server.on('error', () => undefined) // a client that was killed while it was talking

@@ -4,10 +4,12 @@ import { orderOnce } from './once.ts'
 import { help, type Options, readOptions, UsageError } from './options.ts'
 import { createShopServer, listen } from './server.ts'
 import { type Shop, withShop } from './shop.ts'
+import { storm } from './storm.ts'
 
 const interrupted = new AbortController()
 
-async function main({ once: isOnce }: Options): Promise<number> {
+async function main({ once: isOnce, storm: orders }: Options): Promise<number> {
+  if (orders !== undefined) return storm(orders, interrupted.signal)
   return withShop(process.env['DATABASE_URL'] || '.legwork/shop', async (shop) => {
     shop.lw.on('error', ({ during, error }) => console.error(`! ${during}: ${String(error)}`))
     await shop.lw.work({ concurrency: 5, stopOnSignal: false })

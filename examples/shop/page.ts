@@ -42,10 +42,8 @@ function choice({ id, name, symbol, cents, stock }: Product, chosen: string): st
 }
 
 function cardOption(chosen: string) {
-  return ([token, number]: [string, string]): string => {
-    const what = token === 'card_declined' ? 'is declined' : 'works'
-    return `<option value="${token}"${token === chosen ? ' selected' : ''}>${number}, test card that ${what}</option>`
-  }
+  return ([token, { number, what }]: [string, (typeof cards)[string]]): string =>
+    `<option value="${token}"${token === chosen ? ' selected' : ''}>${number}, test card that ${what}</option>`
 }
 
 function leaderboard(shelf: readonly Product[]): string {
@@ -79,7 +77,7 @@ ${reason === null ? '' : `<p class="message" role="alert">${escaped(reason)}${is
 ${undoing(undos, status)}</section>
 <section class="card"><h2>Your order</h2><dl>
 <dt>Product</dt><dd>${quantity} × ${escaped(name)}</dd><dt>Total</dt><dd>${euros(cents)}</dd>
-<dt>E-mail</dt><dd>${escaped(email)}</dd><dt>Card</dt><dd>${cards[card] ?? ''}</dd>
+<dt>E-mail</dt><dd>${escaped(email)}</dd><dt>Card</dt><dd>${cards[card]?.number ?? ''}</dd>
 ${parcel === null ? '' : `<dt>Parcel</dt><dd>${escaped(parcel)}</dd>`}</dl></section>
 </div>`
 }

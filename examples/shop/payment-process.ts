@@ -36,6 +36,7 @@ const actions: Readonly<Record<string, (request: Request) => Answer>> = {
     if (card === 'card_declined') return { status: 402, body: { error: 'The card was declined.' } }
     if (voided.has(key)) return { status: 402, body: { error: 'This payment was cancelled before.' } }
     if (!charges.has(key)) charges.set(key, { key, order, cents, refunded: 0 })
+    if (card === 'card_blocked') return { status: 402, body: { error: 'The card was blocked after it was charged.' } }
     return { status: 200, body: { receipt: `receipt-${key.slice(-12)}` } }
   },
   '/refunds': ({ key }) => {

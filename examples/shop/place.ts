@@ -12,10 +12,11 @@ export interface Fields {
 /** Something that the customer can put right. Nothing was stored. */
 export class Invalid extends Error {}
 
-/** Test cards, by what the payment provider calls them. */
-export const cards: Readonly<Record<string, string>> = {
-  card_good: '4242 4242 4242 4242',
-  card_declined: '4000 0000 0000 0002',
+/** Test cards, by what the payment service calls them. */
+export const cards: Readonly<Record<string, { readonly number: string; readonly what: string }>> = {
+  card_good: { number: '4242 4242 4242 4242', what: 'works' },
+  card_declined: { number: '4000 0000 0000 0002', what: 'is declined' },
+  card_blocked: { number: '4000 0000 0000 0341', what: 'is charged, then blocked' },
 }
 
 export const mostPieces = 20

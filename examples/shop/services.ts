@@ -26,7 +26,8 @@ export interface Services {
   books(): Promise<Books>
 }
 
-const patience = 1_000
+/** Milliseconds until a service counts as silent. */
+const patience = 1_500
 
 /** @param url where payment-process.ts listens */
 export function connectServices(url: string): Services {
