@@ -53,7 +53,11 @@ export async function startCrew(args: readonly string[], { mostKills, signal }: 
     },
     async stop() {
       stopping.abort()
-      await wreaking.finally(killAll)
+      try {
+        await wreaking
+      } finally {
+        await killAll()
+      }
     },
   }
 }

@@ -18,7 +18,7 @@ a { color: var(--accent); }
 .product { display: grid; grid-template-columns: auto 2.2rem 1fr auto; gap: .75rem; align-items: center; padding: .6rem .9rem; border: 1px solid var(--line); border-radius: .6rem; cursor: pointer; }
 .product:has(:checked) { border-color: var(--accent); background: #fbefe8; }
 .product input { accent-color: var(--accent); margin: 0; }
-.product .symbol { font-size: 1.5rem; line-height: 1; }
+.symbol { display: grid; place-items: center; width: 2.2rem; height: 2.2rem; border-radius: 50%; background: #f0e4d6; color: var(--accent); font: 600 1.05rem Georgia, serif; }
 .product small, li small { display: block; color: var(--quiet); font-size: .85rem; overflow-wrap: anywhere; }
 .price { font-variant-numeric: tabular-nums; }
 .fields { display: grid; grid-template-columns: 6rem 1fr; gap: .9rem; }

@@ -35,10 +35,10 @@ ${message === undefined ? '' : `<p class="message" role="alert">${escaped(messag
   )
 }
 
-function choice({ id, name, symbol, cents, stock }: Product, chosen: string): string {
+function choice({ id, name, cents, stock }: Product, chosen: string): string {
   const left = stock === 0 ? 'sold out' : `${stock} in stock`
   return `<label class="product"><input type="radio" name="product" value="${id}"${id === chosen ? ' checked' : ''}>
-<span class="symbol" aria-hidden="true">${symbol}</span><span>${escaped(name)}<small>${left}</small></span><span class="price">${euros(cents)}</span></label>`
+<span class="symbol" aria-hidden="true">${escaped(name.slice(0, 1))}</span><span>${escaped(name)}<small>${left}</small></span><span class="price">${euros(cents)}</span></label>`
 }
 
 function cardOption(chosen: string) {
@@ -50,8 +50,7 @@ function leaderboard(shelf: readonly Product[]): string {
   const sold = shelf.filter((product) => product.sold > 0).toSorted((a, b) => b.sold - a.sold)
   if (sold.length === 0) return '<p class="quiet">Nothing sold yet. Be the first.</p>'
   const lines = sold.map(
-    ({ symbol, name, sold: pieces }) =>
-      `<li><span>${symbol} ${escaped(name)}</span><span class="quiet">${pieces} sold</span></li>`,
+    ({ name, sold: pieces }) => `<li><span>${escaped(name)}</span><span class="quiet">${pieces} sold</span></li>`,
   )
   return `<ol class="leaders">${lines.join('')}</ol>`
 }
@@ -77,7 +76,7 @@ ${reason === null ? '' : `<p class="message" role="alert">${escaped(reason)}${is
 ${undoing(undos, status)}</section>
 <section class="card"><h2>Your order</h2><dl>
 <dt>Product</dt><dd>${quantity} × ${escaped(name)}</dd><dt>Total</dt><dd>${euros(cents)}</dd>
-<dt>E-mail</dt><dd>${escaped(email)}</dd><dt>Card</dt><dd>${cards[card]?.number ?? ''}</dd>
+<dt>E-mail</dt><dd>${escaped(email)}</dd><dt>Card</dt><dd>•••• ${cards[card]?.number.slice(-4) ?? ''}</dd>
 ${parcel === null ? '' : `<dt>Parcel</dt><dd>${escaped(parcel)}</dd>`}</dl></section>
 </div>`
 }

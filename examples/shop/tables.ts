@@ -6,7 +6,6 @@ export type Transact = <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
 export interface Product {
   readonly id: string
   readonly name: string
-  readonly symbol: string
   readonly cents: number
   readonly stock: number
   /** Pieces sold, as the leaderboard has it. */
@@ -34,7 +33,6 @@ const tables = [
   `create table if not exists shop.product (
      id text primary key,
      name text not null,
-     symbol text not null,
      cents int not null check (cents > 0),
      delivered int not null,
      stock int not null check (stock >= 0))`,
@@ -58,11 +56,11 @@ const tables = [
 ]
 
 const assortment = [
-  ['teapot', 'Stoneware teapot', '🫖', 3_450, 400],
-  ['lamp', 'Reading lamp', '💡', 5_990, 300],
-  ['cactus', 'Small cactus', '🌵', 1_275, 500],
-  ['kite', 'Paper kite', '🪁', 1_890, 250],
-  ['globe', 'Desk globe', '🌍', 8_900, 5],
+  ['teapot', 'Stoneware teapot', 3_450, 400],
+  ['lamp', 'Reading lamp', 5_990, 300],
+  ['cactus', 'Small cactus', 1_275, 500],
+  ['kite', 'Paper kite', 1_890, 250],
+  ['globe', 'Desk globe', 8_900, 5],
 ] as const
 
 /** Makes the tables and fills the shelves, once. */
@@ -71,8 +69,8 @@ export async function openShop(transact: Transact): Promise<void> {
     for (const table of tables) await tx.query(table, [])
     for (const product of assortment) {
       await tx.query(
-        `insert into shop.product (id, name, symbol, cents, delivered, stock)
-         values ($1, $2, $3, $4::int, $5::int, $5::int) on conflict (id) do nothing`,
+        `insert into shop.product (id, name, cents, delivered, stock)
+         values ($1, $2, $3::int, $4::int, $4::int) on conflict (id) do nothing`,
         product,
       )
     }
@@ -82,7 +80,7 @@ export async function openShop(transact: Transact): Promise<void> {
 export async function products(transact: Transact): Promise<Product[]> {
   const rows = await transact((tx) =>
     tx.query(
-      `select p.id, p.name, p.symbol, p.cents, p.stock, coalesce(l.sold, 0) as sold
+      `select p.id, p.name, p.cents, p.stock, coalesce(l.sold, 0) as sold
          from shop.product p left join shop.leaderboard l on l.product = p.id order by p.name`,
       [],
     ),
