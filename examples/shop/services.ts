@@ -56,6 +56,8 @@ async function call(url: string, path: string, body: unknown): Promise<unknown> 
     method: 'POST',
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(patience),
+  }).catch((cause: unknown) => {
+    throw new Error('no answer came', { cause })
   })
   const answer = (await response.json()) as { error?: string }
   if (response.status === 402) throw new Abort(answer.error)
