@@ -38,12 +38,11 @@ export async function startCrew(args: readonly string[], { mostKills, signal }: 
     }
   }
 
-  try {
-    for (let n = 0; n < size; n++) await start()
-  } catch (error) {
-    await killAll()
-    throw error
-  }
+  for (let n = 0; n < size; n++)
+    await start().catch(async (error: unknown) => {
+      await killAll()
+      throw error
+    })
   const wreaking = wreak()
   wreaking.catch(() => undefined) // told by stop()
   return {
