@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { audit, type Finding } from './audit.ts'
+import { type Crew, startCrew } from './crew.ts'
+import { withEmptyDatabase } from './empty-database.ts'
+import { isFinal } from './live.ts'
+import { emptyForm } from './page.ts'
+import { type Fields, place } from './place.ts'
+import { type Shop, withShop } from './shop.ts'
+
+/**
+ * Places many orders while worker processes are killed, then compares the books of everybody. Works in a database of its
+ * own, which it drops.
+ * @returns the exit code: 0 when all agree
+ */
+export async function storm(orders: number, interrupted: AbortSignal): Promise<number> {
+  const signal = AbortSignal.any([interrupted, AbortSignal.timeout(120_000 + orders * 1_000)])
+  return withEmptyDatabase((url) =>
+    withShop({ url, connections: 4 }, async (shop) => {
+      await weather(shop, url, orders, signal)
+      return report(await audit(shop, orders))
+    }),
+  )
+}
+
+async function weather(shop: Shop, url: string, orders: number, signal: AbortSignal): Promise<void> {
+  const { services, smtp } = shop.addresses
+  const crew = await startCrew([url, services, String(smtp)], { mostKills: Math.max(5, orders / 3), signal })
+  try {
+    console.log(`Storm: ${orders} orders, ${crew.size} worker processes, killed at random`)
+    const start = performance.now()
+    await placeAll(shop, orders, signal)
+    await untilSettled(shop, crew, signal)
+    const seconds = ((performance.now() - start) / 1_000).toFixed(1)
+    console.log(`All have ended after ${seconds} s, in which ${crew.kills} workers were killed with SIGKILL.\n`)
+  } finally {
+    await crew.stop()
+  }
+}
+
+/** Some cards are declined, some are charged and then blocked, and of one product there are too few. */
+async function placeAll({ lw, jobs }: Shop, orders: number, signal: AbortSignal): Promise<void> {
+  const wanted = ['teapot', 'lamp', 'cactus', 'kite', 'globe']
+  for (let n = 0; n < orders; n++) {
+    signal.throwIfAborted()
+    const fields: Fields = {
+      ...emptyForm,
+      product: wanted[n % wanted.length] ?? 'teapot',
+      quantity: String(1 + (n % 3)),
+      card: n % 7 === 6 ? 'card_declined' : n % 11 === 5 ? 'card_blocked' : 'card_good',
+    }
+    await place(lw, jobs.placeOrder, fields)
+  }
+}
+
+/** Until no job is left, also none that sends a mail or gives stock back. */
+async function untilSettled({ lw, transact }: Shop, crew: Crew, signal: AbortSignal): Promise<void> {
+  for (let told = ''; ;) {
+    const queues = await lw.queues()
+    const left = queues.flatMap(({ counts }) => Object.entries(counts)).filter(([state]) => !isFinal(state))
+    const rows = await transact((tx) =>
+      tx.query('select status, count(*)::int as n from shop.orders group by status order by status', []),
+    )
+    const states = rows.map(({ status, n }) => `${String(n)} ${String(status)}`).join(', ')
+    if (states !== told) console.log(`  ${states}; ${crew.kills} killed`)
+    told = states
+    if (left.every(([, n]) => n === 0)) return
+    if (signal.aborted) throw new Error(`The storm did not end in time: ${states}.`)
+    await sleep(1_000)
+  }
+}
+
+function report(findings: readonly Finding[]): number {
+  for (const { what, isRight, detail } of findings) console.log(`${isRight ? '✓' : '✗'} ${what}: ${detail}`)
+  const wrong = findings.filter(({ isRight }) => !isRight).length
+  console.log(wrong === 0 ? '\nAll books agree.' : `\n${wrong} of ${findings.length} do not agree.`)
+  return wrong === 0 ? 0 : 1
+}
