@@ -72,6 +72,12 @@ export interface Step {
     work: (tx: Tx, facts: StepFacts) => R | Promise<R>,
     options: BeginOptions<R, Tx>,
   ): Promise<Wire<R>>
+  /**
+   * Steps that stand or fall together: when `work` throws, those that were begun inside of it are undone, the last first, and
+   * then a StepError of the group's name, with the error as its cause, reaches the handler, which may catch it and go on.
+   * A group that succeeds leaves its undos to the job. Names inside of it are its own: `group > step`.
+   */
+  group<R>(name: StepName, work: () => R | Promise<R>): Promise<R>
 }
 
 export interface WaitOptions<T = unknown> {
@@ -118,8 +124,8 @@ export interface DurableAttempt {
   readonly reason: () => Error | undefined
   /** The prefix of idempotency keys: the same for every attempt. */
   readonly idempotencyKey: string
-  /** Ends this attempt until `delay` milliseconds from now: everything in flight is a wait. */
-  readonly park: (delay: number, wakes: number) => void
+  /** Ends this attempt, whatever its handler is doing; the first end counts. */
+  readonly end: (outcome: Outcome) => void
 }
 
 /** What remembers the steps of one attempt. */

@@ -217,7 +217,7 @@ class Attempt implements ContextParts {
       signal: () => stop.signal,
       reason: () => stop.reason,
       idempotencyKey: `${this.installation}-${job.id}`,
-      park: (delay, wakes) => this.#end({ kind: 'parked', delay, wakes }),
+      end: (outcome) => this.#end(outcome),
     })
     return this.#durable
   }

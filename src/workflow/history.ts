@@ -102,6 +102,7 @@ const kindNames = {
   wait: 'a wait for a signal',
   run: 'a child job',
   runAll: 'a list of child jobs',
+  group: 'a group',
 } as const satisfies Record<StepKind, string>
 
 function drifted({ job }: DurableAttempt, memo: StepEntry, kind: StepKind): LegworkError {

@@ -39,6 +39,13 @@ test('with an output schema the handler must fit it, and the result is parsed', 
   job('bad', options, () => ({ at: '2026-01-01' }))
 })
 
+test('a group returns what its function does', () => {
+  job('trip', {}, async ({ step }) => {
+    expectTypeOf(await step.group('rome', async () => ({ at: new Date() }))).toEqualTypeOf<{ at: Date }>()
+    expectTypeOf(await step.group(['city', 7], () => 7)).toEqualTypeOf<number>()
+  })
+})
+
 test('any Standard Schema gives the types', () => {
   const valibot = job(
     'valibot',

@@ -93,7 +93,7 @@ const stepStates = ['running', 'running', 'done', 'failed', 'waiting'] as const
 
 function undoState({ undo, resolved, decided, ended }: UndoRow): UndoRecord['state'] {
   if (undo === 2) return resolved === 'skip' ? 'skipped' : resolved === 'done' ? 'resolved' : 'done'
-  if (!decided) return 'registered'
+  if (!decided && undo === null) return 'registered'
   return undo === 3 || ended ? 'failed' : 'pending'
 }
 
