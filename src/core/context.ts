@@ -31,13 +31,13 @@ export interface JobFacts {
   /** W3C trace context the job was enqueued in, if any. */
   readonly traceparent: string | undefined
   readonly enqueuedAt: Date
-  /** Same for every attempt of this job: pass it to services that accept an idempotency key. */
+  /** Same for every attempt of this job, another one after `restart`: pass it to services that accept an idempotency key. */
   readonly idempotencyKey: string
 }
 
 /** What a handler is called with. */
-export interface JobContext<Input = unknown, Signals = Record<string, unknown>>
-  extends JobFacts, DurableContext<Signals> {
+export interface JobContext<Input = unknown, Signals = Record<string, unknown>, Given = unknown>
+  extends JobFacts, DurableContext<Signals, Given> {
   readonly input: Input
   /** Aborts on timeout, cancel, shutdown deadline and loss of the lease; `signal.reason` is a LegworkError saying which. */
   readonly signal: AbortSignal

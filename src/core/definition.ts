@@ -59,7 +59,7 @@ export interface JobOptions<
 
 /** Runs one attempt; what it returns is the job's output. */
 // oxlint-disable-next-line typescript/no-explicit-any -- bivariant on purpose: lists of definitions hold handlers of every input type
-export type Handler<P = any, R = unknown, S = any> = (context: JobContext<P, S>) => Promise<R> | R
+export type Handler<P = any, R = unknown, G = any, S = any> = (context: JobContext<P, S, G>) => Promise<R> | R
 
 /**
  * The contract of a job: plain frozen data, safe to import in a browser when it has no handler.
@@ -83,7 +83,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly handler: Handler<Parsed, Return> | undefined
   /** The same contract with `handler` attached: a new definition, this one stays as it is. */
   handle<R extends Return>(
-    handler: Handler<Parsed, R>,
+    handler: Handler<Parsed, R, In>,
   ): JobDefinition<In, Parsed, R, unknown extends Return ? Wire<R> : Result>
   /** This job with an input, for whoever carries it out later: an undo, a batch. The input is checked there. */
   with(...input: undefined extends In ? [input?: In] : [input: In]): JobCall
@@ -113,7 +113,7 @@ export function job<
 >(
   name: string,
   options?: JobOptions<I, O, S>,
-  handler?: Handler<ParsedInputOf<I>, ReturnOf<O, R>, SignalsOf<S>>,
+  handler?: Handler<ParsedInputOf<I>, ReturnOf<O, R>, InputOf<I>, SignalsOf<S>>,
 ): JobDefinition<InputOf<I>, ParsedInputOf<I>, ReturnOf<O, R>, ResultOf<O, R>> {
   const given: JobOptions<I, O, S> = options ?? {}
   checkTexts(name, given)

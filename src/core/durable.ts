@@ -86,7 +86,7 @@ export interface WaitOptions<T = unknown> {
 }
 
 /** What makes a handler durable: part of its context. Side effects belong into steps; the code between them may run again. */
-export interface DurableContext<Signals = Record<string, unknown>> {
+export interface DurableContext<Signals = Record<string, unknown>, Given = unknown> {
   readonly step: Step
   /** Continues after this long. Longer waits hold no place and no connection, and outlive every restart. */
   readonly sleep: (duration: Duration, name?: string) => Promise<void>
@@ -104,6 +104,12 @@ export interface DurableContext<Signals = Record<string, unknown>> {
   readonly runAll: RunAll
   /** What has been done so far stays: later failures undo only what comes after. */
   readonly commit: () => Promise<void>
+  /**
+   * Ends this run and begins again with another input, under the same id and key, with nothing remembered: for jobs without
+   * an end, `return restart({ cursor })`. What this run's steps did stays; signals that it has not taken are for the next.
+   * @throws LW_INPUT_INVALID, and the run goes on
+   */
+  readonly restart: (...input: undefined extends Given ? [input?: Given] : [input: Given]) => Promise<never>
   /** The time, the same whenever the handler is run again. */
   readonly now: () => Promise<Date>
   /** A number from 0 to below 1, the same whenever the handler is run again. */
@@ -117,6 +123,9 @@ export interface DurableAttempt {
   readonly job: { readonly id: string; readonly slot: number; readonly claim: number; readonly name: string }
   readonly event: JobName
   readonly retry: RetryPolicy
+  /** How often the job has begun again with another input. */
+  readonly restarts: number
+  readonly input: Schema | undefined
   /** By topic. */
   readonly signals: Readonly<Record<string, Schema>>
   readonly signal: () => AbortSignal

@@ -66,7 +66,7 @@ export class Context implements JobContext {
     return new Date(this.#parts.held.job.createdAt)
   }
   get idempotencyKey(): string {
-    return `${this.#parts.installation}-${this.id}`
+    return idempotencyKeyOf(this.#parts.installation, this.#parts.held)
   }
   get signal(): AbortSignal {
     return this.#parts.held.stop.signal
@@ -98,6 +98,9 @@ export class Context implements JobContext {
   get random(): DurableContext['random'] {
     return this.#parts.durable.random
   }
+  get restart(): DurableContext['restart'] {
+    return this.#parts.durable.restart
+  }
   get uuid(): DurableContext['uuid'] {
     return this.#parts.durable.uuid
   }
@@ -108,6 +111,17 @@ export class Context implements JobContext {
   get progress(): JobContext['progress'] {
     return (value: Json, message?: string) => writeProgress(this.#parts, percentOf(value, message))
   }
+}
+
+/** The same for every attempt; another one after each restart. */
+export function idempotencyKeyOf(installation: string, { job }: Held): string {
+  const restarts = restartsOf(job)
+  return `${installation}-${job.id}${restarts > 0 ? `.${restarts}` : ''}`
+}
+
+/** How often a job has begun again with another input. */
+export function restartsOf({ options }: Held['job']): number {
+  return (options['restarts'] as number | undefined) ?? 0
 }
 
 /** The facts alone, as plain data that can be sent to another process. */

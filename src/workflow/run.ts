@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Callable, RunAll, RunAllOptions, RunChild, RunOptions } from '../core/call.ts'
 import type { Clock } from '../core/clock.ts'
-import type { Wire } from '../core/codec.ts'
+import { encode, type Wire } from '../core/codec.ts'
 import type {
   BeginOptions,
   DurableAttempt,
@@ -86,6 +86,7 @@ export class Run implements DurableRun {
         children.run(this.#nameOf(options?.name ?? `run ${job.name}`), job, input, options ?? {})) as RunChild,
       runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options?: RunAllOptions) =>
         children.runAll(this.#nameOf(options?.name ?? `run all ${job.name}`), job, inputs, options ?? {})) as RunAll,
+      restart: (input?: unknown) => this.#restart(input),
       commit: () => this.#note('!commit', () => undefined),
       now: async () => new Date(await this.#note<number>('!now', () => parts.clock.now())),
       random: () => this.#note('!random', () => Math.random()),
@@ -96,7 +97,11 @@ export class Run implements DurableRun {
   async conclude(outcome: Outcome): Promise<Outcome> {
     this.#rest.close()
     if (outcome.kind === 'released' || outcome.kind === 'snooze') return outcome
-    if (!this.#history.verdict && (outcome.kind === 'parked' || outcome.kind === 'retry')) return outcome
+    if (
+      !this.#history.verdict &&
+      (outcome.kind === 'parked' || outcome.kind === 'retry' || outcome.kind === 'restarted')
+    )
+      return outcome
     if (outcome.kind === 'completed' && !this.#history.isRead && this.#attempt.job.claim === 1) return outcome
     try {
       return await this.#undoAfter(outcome)
@@ -173,6 +178,18 @@ export class Run implements DurableRun {
         carryOut: carryOut(full),
       }
       return valueOf(await this.#steps.perform(plan)) as Wire<R>
+    })
+  }
+
+  async #restart(input: unknown): Promise<never> {
+    const { job, input: schema, restarts, end } = this.#attempt
+    if (this.#steps.around !== undefined) throw nested('restart', this.#steps.around)
+    return this.#rest.during(async () => {
+      const label = `Input of job "${job.name}"`
+      const text = await encode(schema, input, { code: 'LW_INPUT_INVALID', label, hint: 'The job was not restarted.' })
+      await this.#history.entries()
+      if (!this.#history.verdict && !this.#rest.closed) end({ kind: 'restarted', input: text, restarts: restarts + 1 })
+      return this.#rest.forever()
     })
   }
 

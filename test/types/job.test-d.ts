@@ -46,6 +46,19 @@ test('a group returns what its function does', () => {
   })
 })
 
+test('restart takes what enqueue takes', () => {
+  job('photo', { input }, async ({ input: given, restart }) => {
+    if (given.widths.length === 0) return 'done'
+    // @ts-expect-error -- no photo
+    void restart({ taken: 'now' })
+    // @ts-expect-error -- the input is required
+    void restart()
+    return restart({ photo: given.photo, taken: '2026-01-01' })
+  })
+  const endless = job('endless', {}, async ({ restart }) => (Math.random() > 1 ? 7 : restart()))
+  expectTypeOf(lw.enqueue(endless)).resolves.toEqualTypeOf<JobRef<number>>()
+})
+
 test('any Standard Schema gives the types', () => {
   const valibot = job(
     'valibot',

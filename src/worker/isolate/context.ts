@@ -10,6 +10,7 @@ const unavailable = [
   'enqueue',
   'now',
   'random',
+  'restart',
   'run',
   'sleep',
   'sleepUntil',
