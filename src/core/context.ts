@@ -1,4 +1,4 @@
-import type { DurableContext } from './durable.ts'
+import type { Checkpoint, DurableContext } from './durable.ts'
 
 /** Anything JSON can hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined }
@@ -36,8 +36,8 @@ export interface JobFacts {
 }
 
 /** What a handler is called with. */
-export interface JobContext<Input = unknown, Signals = Record<string, unknown>, Given = unknown>
-  extends JobFacts, DurableContext<Signals, Given> {
+export interface JobContext<Input = unknown, Signals = Record<string, unknown>, Given = unknown, Mark = Checkpoint>
+  extends JobFacts, DurableContext<Signals, Given, Mark> {
   readonly input: Input
   /** Aborts on timeout, cancel, shutdown deadline and loss of the lease; `signal.reason` is a LegworkError saying which. */
   readonly signal: AbortSignal

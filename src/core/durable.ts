@@ -85,8 +85,16 @@ export interface WaitOptions<T = unknown> {
   readonly match?: (data: T) => boolean
 }
 
+/** How far a long job has come; only the last one is kept. */
+export interface Checkpoint<Given = unknown, Found = Given> {
+  /** Resolves when it is written. Cheap to call often: what is told while one is being written replaces what waits. */
+  (state: Given): Promise<void>
+  /** What this or an earlier attempt has told last; undefined when there is nothing. */
+  last(): Promise<Found | undefined>
+}
+
 /** What makes a handler durable: part of its context. Side effects belong into steps; the code between them may run again. */
-export interface DurableContext<Signals = Record<string, unknown>, Given = unknown> {
+export interface DurableContext<Signals = Record<string, unknown>, Given = unknown, Mark = Checkpoint> {
   readonly step: Step
   /** Continues after this long. Longer waits hold no place and no connection, and outlive every restart. */
   readonly sleep: (duration: Duration, name?: string) => Promise<void>
@@ -110,6 +118,12 @@ export interface DurableContext<Signals = Record<string, unknown>, Given = unkno
    * @throws LW_INPUT_INVALID, and the run goes on
    */
   readonly restart: (...input: undefined extends Given ? [input?: Given] : [input: Given]) => Promise<never>
+  /**
+   * Remembers how far the work is, for plain long jobs: `checkpoint({ row })`. The next attempt, after a failure, a crash or a
+   * shutdown, begins with `await checkpoint.last()`.
+   * @throws LW_OUTPUT_INVALID when it does not fit the definition's `checkpoint`
+   */
+  readonly checkpoint: Mark
   /** The time, the same whenever the handler is run again. */
   readonly now: () => Promise<Date>
   /** A number from 0 to below 1, the same whenever the handler is run again. */
@@ -126,6 +140,7 @@ export interface DurableAttempt {
   /** How often the job has begun again with another input. */
   readonly restarts: number
   readonly input: Schema | undefined
+  readonly checkpoint: Schema | undefined
   /** By topic. */
   readonly signals: Readonly<Record<string, Schema>>
   readonly signal: () => AbortSignal

@@ -98,6 +98,9 @@ export class Context implements JobContext {
   get random(): DurableContext['random'] {
     return this.#parts.durable.random
   }
+  get checkpoint(): DurableContext['checkpoint'] {
+    return this.#parts.durable.checkpoint
+  }
   get restart(): DurableContext['restart'] {
     return this.#parts.durable.restart
   }

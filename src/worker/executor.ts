@@ -228,6 +228,7 @@ class Attempt implements ContextParts {
       idempotencyKey: idempotencyKeyOf(this.installation, this.held),
       restarts: restartsOf(job),
       input: this.#definition.inputSchema,
+      checkpoint: this.#definition.checkpointSchema,
       end: (outcome) => this.#end(outcome),
     })
     return this.#durable

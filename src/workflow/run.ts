@@ -18,6 +18,7 @@ import type { Emitter } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { retryPolicy } from '../core/retry.ts'
 import type { StepEntry } from '../store/queries/steps.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Children, type Family } from './children.ts'
 import { Groups } from './groups.ts'
 import { History, valueOf } from './history.ts'
@@ -67,6 +68,7 @@ export class Run implements DurableRun {
     this.#steps = new Steps(this.#history, parts.clock)
     this.#undoing = new Undoing(this.#history, this.#steps, parts.family)
     const groups = new Groups(this.#history, this.#rest, this.#steps, this.#undoing)
+    const marks = new Checkpoints(this.#history, this.#rest, attempt.checkpoint)
     const waits = new Waits(this.#history, this.#rest, parts.clock)
     const children = new Children(this.#history, this.#rest, parts.family)
     const step = <R>(name: StepName, work: (facts: StepFacts) => R | Promise<R>, options: StepOptions<R> = {}) =>
@@ -86,6 +88,7 @@ export class Run implements DurableRun {
         children.run(this.#nameOf(options?.name ?? `run ${job.name}`), job, input, options ?? {})) as RunChild,
       runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options?: RunAllOptions) =>
         children.runAll(this.#nameOf(options?.name ?? `run all ${job.name}`), job, inputs, options ?? {})) as RunAll,
+      checkpoint: Object.assign((state: unknown) => marks.save(state), { last: () => marks.last() }),
       restart: (input?: unknown) => this.#restart(input),
       commit: () => this.#note('!commit', () => undefined),
       now: async () => new Date(await this.#note<number>('!now', () => parts.clock.now())),

@@ -59,6 +59,19 @@ test('restart takes what enqueue takes', () => {
   expectTypeOf(lw.enqueue(endless)).resolves.toEqualTypeOf<JobRef<number>>()
 })
 
+test('a checkpoint is what its schema says', () => {
+  job('copy', { checkpoint: z.object({ at: z.coerce.date(), row: z.number() }) }, async ({ checkpoint }) => {
+    expectTypeOf(await checkpoint.last()).toEqualTypeOf<{ at: Date; row: number } | undefined>()
+    await checkpoint({ at: '2026-01-01', row: 7 })
+    // @ts-expect-error -- no row
+    await checkpoint({ at: '2026-01-01' })
+  })
+  job('any', {}, async ({ checkpoint }) => {
+    await checkpoint(7)
+    expectTypeOf(await checkpoint.last()).toEqualTypeOf<unknown>()
+  })
+})
+
 test('any Standard Schema gives the types', () => {
   const valibot = job(
     'valibot',

@@ -6,7 +6,7 @@ import { kindOf, type StepKind } from './steps.ts'
 /** One step of a durable job, as people see it. */
 export interface StepRecord {
   readonly name: string
-  /** What the name stands for. `wait`: for a signal; `run` and `runAll`: child jobs. */
+  /** What the name stands for. `wait`: for a signal; `run` and `runAll`: child jobs; `group`: one that has failed, written when that begins to be undone. */
   readonly kind: StepKind
   /**
    * `running`: it was written that it has begun, which only steps with `undo` or `atMostOnce` and child jobs do. `waiting`:
