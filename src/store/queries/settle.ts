@@ -126,7 +126,7 @@ const promoteStatement = repeatable(
 )
 
 /** Unless a cancel came first: then the run is undone as it was. */
-const restarts = `$5::jsonb -> j.id::text ? 'again' and j.cancel_at is null`
+const beginsAgain = `$5::jsonb -> j.id::text ? 'again' and j.cancel_at is null`
 
 /**
  * Back to scheduled, or to the tail of the ready order; $5 holds {outcome, delay, error, again} by id. A job whose cancel was
@@ -149,10 +149,10 @@ const returnStatement = repeatable(
            run_at = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0
              then legwork.now() + ($5::jsonb -> j.id::text ->> 'delay')::float8 * interval '1 millisecond'
              when $5::jsonb -> j.id::text ->> 'outcome' = 'parked' then null else j.run_at end,
-           attempt = case when ${restarts} then 0 when $5::jsonb -> j.id::text ->> 'outcome' = 'retry' then j.attempt else j.attempt - 1 end,
-           crashes = case when ${restarts} then 0 else j.crashes end,
-           input = case when ${restarts} then $5::jsonb -> j.id::text -> 'again' -> 'input' else j.input end,
-           options = case when ${restarts} then coalesce(j.options, '{}') || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
+           attempt = case when ${beginsAgain} then 0 when $5::jsonb -> j.id::text ->> 'outcome' = 'retry' then j.attempt else j.attempt - 1 end,
+           crashes = case when ${beginsAgain} then 0 else j.crashes end,
+           input = case when ${beginsAgain} then $5::jsonb -> j.id::text -> 'again' -> 'input' else j.input end,
+           options = case when ${beginsAgain} then coalesce(j.options, '{}') || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
              else j.options end
      where (select id from begun) is not null and ${fenced}
        and (j.cancel_at is null or exists (select from legwork.step s where s.slot = $1::smallint and s.job_id = j.id and s.undoable))
