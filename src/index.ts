@@ -12,6 +12,7 @@ export type { JobContext, JobFacts, JobLog, Json, LogLevel } from './core/contex
 export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
 export type {
   BeginOptions,
+  Checkpoint,
   DurableContext,
   Step,
   StepFacts,
