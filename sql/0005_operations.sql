@@ -4,7 +4,7 @@
 -- committed later. claim: under which the step was written last.
 create sequence legwork.step_seq;
 -- at: when the step began, as far as anybody wrote it down; ended_at: when it was done or failed for good.
--- kind: 1 step, 2 sleep, 3 wait for a signal, 4 child, 5 children.
+-- kind: 1 step, 2 sleep, 3 wait for a signal, 4 child, 5 children, 6 group.
 alter table legwork.step
   add column ended_at timestamptz,
   add column seq bigint not null default nextval('legwork.step_seq'),

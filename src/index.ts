@@ -25,6 +25,7 @@ export type { Change } from './core/change.ts'
 export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
 export type {
   BeginOptions,
+  Checkpoint,
   DurableContext,
   SignalTokenOptions,
   Step,

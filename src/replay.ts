@@ -102,7 +102,7 @@ async function endingOf(work: Promise<unknown>, stuck: Promise<void>): Promise<E
 }
 
 function attemptOf(
-  { retry, signals }: AnyJob,
+  { retry, signals, inputSchema, checkpointSchema }: AnyJob,
   { job: { id, name, queue, idempotencyKey } }: JobHistory,
   onAsked: (name: string, kind: string) => void,
   onStuck: () => void,
@@ -117,7 +117,10 @@ function attemptOf(
     onAsked,
     signal: () => signal,
     reason: () => undefined,
-    park: onStuck,
+    restarts: 0,
+    input: inputSchema,
+    checkpoint: checkpointSchema,
+    end: onStuck,
   }
 }
 

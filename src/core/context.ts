@@ -1,5 +1,5 @@
 import type { Duration } from './duration.ts'
-import type { DurableContext } from './durable.ts'
+import type { Checkpoint, DurableContext } from './durable.ts'
 
 /** Anything JSON can hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined }
@@ -32,7 +32,7 @@ export interface JobFacts {
   /** W3C trace context the job was enqueued in, if any. */
   readonly traceparent: string | undefined
   readonly enqueuedAt: Date
-  /** Same for every attempt of this job: pass it to services that accept an idempotency key. */
+  /** Same for every attempt of this job, another one after `restart`: pass it to services that accept an idempotency key. */
   readonly idempotencyKey: string
 }
 
@@ -45,8 +45,8 @@ export interface SlowDown {
 }
 
 /** What a handler is called with. */
-export interface JobContext<Input = unknown, Signals = Record<string, unknown>>
-  extends JobFacts, DurableContext<Signals> {
+export interface JobContext<Input = unknown, Signals = Record<string, unknown>, Given = unknown, Mark = Checkpoint>
+  extends JobFacts, DurableContext<Signals, Given, Mark> {
   readonly input: Input
   /** Aborts on timeout, cancel, shutdown deadline and loss of the lease; `signal.reason` is a LegworkError saying which. */
   readonly signal: AbortSignal

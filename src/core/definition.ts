@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { JobCall } from './call.ts'
 import type { Schema, Wire } from './codec.ts'
 import type { JobContext } from './context.ts'
+import type { Checkpoint } from './durable.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { optionError } from './errors.ts'
 import { type BreakerOptions, type Limit, type LimitPlan, limitPlans } from './limit.ts'
@@ -23,6 +24,11 @@ export type SignalsOf<S extends SignalSchemas> = string extends keyof S
   ? Record<string, unknown>
   : { readonly [T in keyof S]: StandardSchemaV1.InferOutput<S[T]> }
 
+/** What a handler tells and finds, given the schema (or none). */
+export type CheckpointOf<C extends Schema | undefined> = C extends Schema
+  ? Checkpoint<StandardSchemaV1.InferInput<C>, StandardSchemaV1.InferOutput<C>>
+  : Checkpoint
+
 /** A schema for each topic. */
 export type SignalSchemas = Readonly<Record<string, Schema>>
 
@@ -30,6 +36,7 @@ export interface JobOptions<
   I extends Schema | undefined,
   O extends Schema | undefined,
   S extends SignalSchemas = SignalSchemas,
+  C extends Schema | undefined = Schema | undefined,
 > {
   /** Any Standard Schema. Checked on enqueue, parsed again before the handler. */
   readonly input?: I
@@ -37,6 +44,8 @@ export interface JobOptions<
   readonly output?: O
   /** What can be sent to a job of several steps, `ref.signal(topic, data)`: any Standard Schema per topic. */
   readonly signals?: S
+  /** Of what `checkpoint(state)` remembers: any Standard Schema. Checked when it is told, parsed again by `checkpoint.last()`. */
+  readonly checkpoint?: C
   /** The queue to wait in. Default `'default'`. */
   readonly queue?: string
   /** Default 10 attempts, exponential from 1 s to 1 h. A number sets the attempts only; `false` means one attempt. */
@@ -77,7 +86,9 @@ export interface JobOptions<
 
 /** Runs one attempt; what it returns is the job's output. */
 // oxlint-disable-next-line typescript/no-explicit-any -- bivariant on purpose: lists of definitions hold handlers of every input type
-export type Handler<P = any, R = unknown, S = any> = (context: JobContext<P, S>) => Promise<R> | R
+export type Handler<P = any, R = unknown, G = any, S = any, M = any> = (
+  context: JobContext<P, S, G, M>,
+) => Promise<R> | R
 
 /**
  * The contract of a job: plain frozen data, safe to import in a browser when it has no handler.
@@ -88,6 +99,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly queue: string
   readonly inputSchema: Schema | undefined
   readonly outputSchema: Schema | undefined
+  readonly checkpointSchema: Schema | undefined
   readonly signals: SignalSchemas
   readonly retry: RetryPolicy
   readonly timeout: number | undefined
@@ -105,7 +117,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly handler: Handler<Parsed, Return> | undefined
   /** The same contract with `handler` attached: a new definition, this one stays as it is. */
   handle<R extends Return>(
-    handler: Handler<Parsed, R>,
+    handler: Handler<Parsed, R, In>,
   ): JobDefinition<In, Parsed, R, unknown extends Return ? Wire<R> : Result>
   /** This job with an input, for whoever carries it out later: an undo, a batch. The input is checked there. */
   with(...input: undefined extends In ? [input?: In] : [input: In]): JobCall
@@ -132,12 +144,13 @@ export function job<
   O extends Schema | undefined = undefined,
   R = unknown,
   S extends SignalSchemas = SignalSchemas,
+  C extends Schema | undefined = undefined,
 >(
   name: string,
-  options?: JobOptions<I, O, S>,
-  handler?: Handler<ParsedInputOf<I>, ReturnOf<O, R>, SignalsOf<S>>,
+  options?: JobOptions<I, O, S, C>,
+  handler?: Handler<ParsedInputOf<I>, ReturnOf<O, R>, InputOf<I>, SignalsOf<S>, CheckpointOf<C>>,
 ): JobDefinition<InputOf<I>, ParsedInputOf<I>, ReturnOf<O, R>, ResultOf<O, R>> {
-  const given: JobOptions<I, O, S> = options ?? {}
+  const given: JobOptions<I, O, S, C> = options ?? {}
   checkTexts(name, given)
   checkIsolation(name, given)
   return build({
@@ -145,6 +158,7 @@ export function job<
     queue: given.queue ?? 'default',
     inputSchema: given.input,
     outputSchema: given.output,
+    checkpointSchema: given.checkpoint,
     signals: Object.freeze({ ...given.signals }),
     retry: retryPolicy(given.retry),
     timeout: given.timeout === undefined ? undefined : milliseconds(given.timeout, 'timeout'),

@@ -72,6 +72,12 @@ export interface Step {
     work: (tx: Tx, facts: StepFacts) => R | Promise<R>,
     options: BeginOptions<R, Tx>,
   ): Promise<Wire<R>>
+  /**
+   * Steps that stand or fall together: when `work` throws, those that were begun inside of it are undone, the last first, and
+   * then a StepError of the group's name, with the error as its cause, reaches the handler, which may catch it and go on.
+   * A group that succeeds leaves its undos to the job. Names inside of it are its own: `group > step`.
+   */
+  group<R>(name: StepName, work: () => R | Promise<R>): Promise<R>
 }
 
 export interface WaitOptions<T = unknown> {
@@ -94,8 +100,16 @@ export interface TokenTerms {
   readonly once: boolean
 }
 
+/** How far a long job has come; only the last one is kept. */
+export interface Checkpoint<Given = unknown, Found = Given> {
+  /** Resolves when it is written. Cheap to call often: what is told while one is being written replaces what waits. */
+  (state: Given): Promise<void>
+  /** What this or an earlier attempt has told last; undefined when there is nothing. */
+  last(): Promise<Found | undefined>
+}
+
 /** What makes a handler durable: part of its context. Side effects belong into steps; the code between them may run again. */
-export interface DurableContext<Signals = Record<string, unknown>> {
+export interface DurableContext<Signals = Record<string, unknown>, Given = unknown, Mark = Checkpoint> {
   readonly step: Step
   /** Continues after this long. Longer waits hold no place and no connection, and outlive every restart. */
   readonly sleep: (duration: Duration, name?: string) => Promise<void>
@@ -118,6 +132,18 @@ export interface DurableContext<Signals = Record<string, unknown>> {
   readonly runAll: RunAll
   /** What has been done so far stays: later failures undo only what comes after. */
   readonly commit: () => Promise<void>
+  /**
+   * Ends this run and begins again with another input, under the same id and key, with nothing remembered: for jobs without
+   * an end, `return restart({ cursor })`. What this run's steps did stays; signals that it has not taken are for the next.
+   * @throws LW_INPUT_INVALID, and the run goes on
+   */
+  readonly restart: (...input: undefined extends Given ? [input?: Given] : [input: Given]) => Promise<never>
+  /**
+   * Remembers how far the work is, for plain long jobs: `checkpoint({ row })`. The next attempt, after a failure, a crash or a
+   * shutdown, begins with `await checkpoint.last()`.
+   * @throws LW_OUTPUT_INVALID when it does not fit the definition's `checkpoint`
+   */
+  readonly checkpoint: Mark
   /** The time, the same whenever the handler is run again. */
   readonly now: () => Promise<Date>
   /** A number from 0 to below 1, the same whenever the handler is run again. */
@@ -131,6 +157,10 @@ export interface DurableAttempt {
   readonly job: { readonly id: string; readonly slot: number; readonly claim: number; readonly name: string }
   readonly event: JobName
   readonly retry: RetryPolicy
+  /** How often the job has begun again with another input. */
+  readonly restarts: number
+  readonly input: Schema | undefined
+  readonly checkpoint: Schema | undefined
   /** By topic. */
   readonly signals: Readonly<Record<string, Schema>>
   readonly signal: () => AbortSignal
@@ -140,8 +170,8 @@ export interface DurableAttempt {
   readonly idempotencyKey: string
   /** Told of everything the handler asks for, before it is answered; for replays. */
   readonly onAsked?: (name: string, kind: string) => void
-  /** Ends this attempt until `delay` milliseconds from now: everything in flight is a wait. */
-  readonly park: (delay: number, wakes: number) => void
+  /** Ends this attempt, whatever its handler is doing; the first end counts. */
+  readonly end: (outcome: Outcome) => void
 }
 
 /** What remembers the steps of one attempt. */

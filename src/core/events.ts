@@ -27,6 +27,8 @@ export interface EngineEvents {
   }
   /** A durable job waits, and holds no place meanwhile. */
   parked: JobName & { readonly delay: number }
+  /** A durable job begins again with another input. */
+  restarted: JobName & { readonly restarts: number }
   /** It failed or was cancelled, and its steps were undone. */
   compensated: JobName & { readonly reason: string; readonly error: SerializedError | undefined }
   /** Not all of its steps could be undone: a person must look. */

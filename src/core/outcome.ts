@@ -67,6 +67,8 @@ export type Outcome =
   | { readonly kind: 'released' }
   /** A durable job waits for `delay` milliseconds, Infinity until it is woken, or for a wake beyond those it knows of. */
   | { readonly kind: 'parked'; readonly delay: number; readonly wakes: number }
+  /** It begins again with another input (JSON text) and nothing remembered, for the `restarts`th time. */
+  | { readonly kind: 'restarted'; readonly input: string | null; readonly restarts: number }
   /** It failed or was cancelled, and its steps were undone. */
   | { readonly kind: 'compensated'; readonly reason: string; readonly error?: SerializedError }
   /** Some of its steps could not be undone: a person must look. */

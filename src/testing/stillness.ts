@@ -12,6 +12,7 @@ const activity: readonly EventName[] = [
   'cancelled',
   'step',
   'parked',
+  'restarted',
   'compensated',
   'compensation_failed',
   'lost',

@@ -70,7 +70,7 @@ export class Context implements JobContext {
     return new Date(this.#parts.held.job.createdAt)
   }
   get idempotencyKey(): string {
-    return `${this.#parts.installation}-${this.id}`
+    return idempotencyKeyOf(this.#parts.installation, this.#parts.held)
   }
   get signal(): AbortSignal {
     return this.#parts.held.stop.signal
@@ -105,6 +105,12 @@ export class Context implements JobContext {
   get random(): DurableContext['random'] {
     return this.#parts.durable.random
   }
+  get checkpoint(): DurableContext['checkpoint'] {
+    return this.#parts.durable.checkpoint
+  }
+  get restart(): DurableContext['restart'] {
+    return this.#parts.durable.restart
+  }
   get uuid(): DurableContext['uuid'] {
     return this.#parts.durable.uuid
   }
@@ -128,6 +134,17 @@ function slowFor(wish: SlowDown, now: number): number {
   }
   if (wish.for === undefined) throw optionError('slowDown.for', 'a duration, unless until is given', wish.for)
   return milliseconds(wish.for, 'slowDown.for')
+}
+
+/** The same for every attempt; another one after each restart. */
+export function idempotencyKeyOf(installation: string, { job }: Held): string {
+  const restarts = restartsOf(job)
+  return `${installation}-${job.id}${restarts > 0 ? `.${restarts}` : ''}`
+}
+
+/** How often a job has begun again with another input. */
+export function restartsOf({ options }: Held['job']): number {
+  return (options['restarts'] as number | undefined) ?? 0
 }
 
 /** The facts alone, as plain data that can be sent to another process. */

@@ -8,7 +8,16 @@ import type { Outcome } from '../core/outcome.ts'
 import { retryOf, timeoutOf } from '../core/overrides.ts'
 import type { RetryPolicy } from '../core/retry.ts'
 import type { Durability, DurableContext, DurableRun } from '../core/durable.ts'
-import { Context, type ContextParts, factsOf, percentOf, writeLog, writeProgress } from './context.ts'
+import {
+  Context,
+  type ContextParts,
+  factsOf,
+  idempotencyKeyOf,
+  percentOf,
+  restartsOf,
+  writeLog,
+  writeProgress,
+} from './context.ts'
 import type { Isolation } from './isolate/isolation.ts'
 import type { Held } from './running.ts'
 import { Controlled, refusalOf, Remote, verdictOf } from './verdict.ts'
@@ -241,8 +250,11 @@ class Attempt implements ContextParts {
       signals: this.#definition.signals,
       signal: () => stop.signal,
       reason: () => stop.reason,
-      idempotencyKey: `${this.installation}-${job.id}`,
-      park: (delay, wakes) => this.#end({ kind: 'parked', delay, wakes }),
+      idempotencyKey: idempotencyKeyOf(this.installation, this.held),
+      restarts: restartsOf(job),
+      input: this.#definition.inputSchema,
+      checkpoint: this.#definition.checkpointSchema,
+      end: (outcome) => this.#end(outcome),
     })
     return this.#durable
   }

@@ -210,7 +210,7 @@ export class Flusher {
     if (!written) return
     if (isReturn(outcome)) {
       result.returned.push(held.job.id)
-      if (outcome.kind !== 'released') result.dueIn = Math.min(result.dueIn ?? Infinity, outcome.delay)
+      if ('delay' in outcome) result.dueIn = Math.min(result.dueIn ?? Infinity, outcome.delay)
     } else {
       result.ended.push(held.job.id)
     }

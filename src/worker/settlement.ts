@@ -12,7 +12,13 @@ export interface Settlement {
   readonly outcome: Outcome
 }
 
-const returning: ReadonlySet<Outcome['kind']> = new Set<Return['outcome']>(['retry', 'snooze', 'released', 'parked'])
+const returning: ReadonlySet<Outcome['kind']> = new Set<Return['outcome']>([
+  'retry',
+  'snooze',
+  'released',
+  'parked',
+  'restarted',
+])
 
 /** Whether the job goes back to wait instead of ending. */
 export function isReturn(outcome: Outcome): outcome is Extract<Outcome, { kind: Return['outcome'] }> {
@@ -77,6 +83,10 @@ function returnOf(held: Held, outcome: Extract<Outcome, { kind: Return['outcome'
       return { ...job, outcome: 'released', delay: 0, error: null }
     case 'parked':
       return { ...job, outcome: 'parked', delay: outcome.delay, wakes: outcome.wakes, error: null }
+    case 'restarted': {
+      const { input, restarts } = outcome
+      return { ...job, outcome: 'restarted', delay: 0, error: null, again: { input, restarts } }
+    }
   }
 }
 
@@ -88,6 +98,7 @@ const eventOf = {
   cancelled: 'cancelled',
   released: 'released',
   parked: 'parked',
+  restarted: 'restarted',
   compensated: 'compensated',
   compensation_failed: 'compensation_failed',
 } as const satisfies Record<Outcome['kind'], EventName>
@@ -119,6 +130,8 @@ export function announce(events: Emitter, held: Held, outcome: Outcome): void {
       return events.emit('released', held.event)
     case 'parked':
       return events.emit('parked', { ...held.event, delay: outcome.delay })
+    case 'restarted':
+      return events.emit('restarted', { ...held.event, restarts: outcome.restarts })
     case 'compensated':
       return events.emit('compensated', { ...held.event, reason: outcome.reason, error: outcome.error })
     case 'compensation_failed':

@@ -4,7 +4,7 @@ import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { StepEntry, StepKind } from '../store/queries/steps.ts'
 import type { Remembers } from './journal.ts'
-import { isOfUndo, type Verdict, verdictOf } from './undo.ts'
+import { checkpointName, isOfUndo, type Verdict, verdictOf } from './undo.ts'
 
 /** What one attempt knows of its job's past, read once when it is first asked for, and what it adds. */
 export class History {
@@ -70,7 +70,9 @@ export class History {
   async requireAll(): Promise<void> {
     const known = await this.entries()
     if (this.#verdict) return // it is run to find its undos, and comes no further than it did
-    const left = [...known.values()].find(({ name }) => !isOfUndo(name) && !this.#asked.has(name))
+    const left = [...known.values()].find(
+      ({ name }) => !isOfUndo(name) && name !== checkpointName && !this.#asked.has(name),
+    )
     if (left) throw leftOut(this.attempt, left)
   }
 
@@ -115,6 +117,7 @@ export const kindNames = {
   wait: 'a wait for a signal',
   run: 'a child job',
   runAll: 'a list of child jobs',
+  group: 'a group',
 } as const satisfies Record<StepKind, string>
 
 function drifted({ job }: DurableAttempt, memo: StepEntry, kind: StepKind): LegworkError {

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Cancel, Clock } from '../core/clock.ts'
+import type { Scope } from './scope.ts'
 
 /** Waits up to this long, in milliseconds, are waited for in memory: parking would cost more. */
 const warm = 1_000
@@ -7,6 +8,7 @@ const warm = 1_000
 interface Wait {
   readonly due: number
   readonly cancel: Cancel
+  readonly scope: Scope | undefined
 }
 
 /**
@@ -18,6 +20,9 @@ export class Rest {
   readonly #waits = new Set<Wait>()
   readonly #onRest: (delay: number) => void
   readonly #track: (look: Promise<void>) => unknown
+  readonly #scope: () => Scope | undefined
+  /** Scopes in which something was asked for that will never come. */
+  readonly #stuckScopes = new Set<Scope>()
   #active = 0
   #moves = 0
   #stuck = false
@@ -26,15 +31,23 @@ export class Rest {
   /**
    * @param onRest called when nothing is under way, with the milliseconds until the first wait is over (Infinity for none)
    * @param track told of each look whether something is under way, for whoever waits until all is decided
+   * @param scope the group inside of which it is called, if any
    */
-  constructor(clock: Clock, onRest: (delay: number) => void, track: (look: Promise<void>) => unknown) {
+  constructor(
+    clock: Clock,
+    onRest: (delay: number) => void,
+    track: (look: Promise<void>) => unknown,
+    scope: () => Scope | undefined = () => undefined,
+  ) {
     this.#clock = clock
     this.#onRest = onRest
     this.#track = track
+    this.#scope = scope
   }
 
+  /** Nothing begins any more, in the run or in the group inside of which this is asked. */
   get closed(): boolean {
-    return this.#closed
+    return this.#closed || (this.#scope()?.closed ?? false)
   }
 
   /** Counts `work` as under way. */
@@ -43,7 +56,7 @@ export class Rest {
     try {
       return await work()
     } catch (error) {
-      if (this.#closed) return await never() // the attempt is over: a step that nobody awaits must not end the process
+      if (this.#closed || this.#scope()?.over) return await never() // the attempt or the group is over: a step that nobody awaits must not end the process
       throw error
     } finally {
       this.#leave()
@@ -57,13 +70,15 @@ export class Rest {
   async wait(ms: number, most = ms): Promise<void> {
     if (this.#closed) return never()
     if (ms <= 0) return
+    const scope = this.#scope()
+    if (scope?.closed) return this.forever()
     await new Promise<void>((resolve) => {
       const over = () => {
         this.#waits.delete(wait)
         this.#enter()
         resolve()
       }
-      const wait = { due: this.#clock.now() + ms, cancel: this.#clock.after(Math.min(ms, most), over) }
+      const wait = { due: this.#clock.now() + ms, cancel: this.#clock.after(Math.min(ms, most), over), scope }
       this.#waits.add(wait)
       this.#leave()
     })
@@ -71,9 +86,20 @@ export class Rest {
 
   /** What was asked for inside of `during` does not happen in this run any more. */
   forever<T>(): Promise<T> {
-    this.#stuck = true
+    const scope = this.#scope()
+    if (!scope?.closed) this.#stuck = true
+    else if (!scope.over) this.#stuckScopes.add(scope)
     this.#leave()
     return never()
+  }
+
+  /** What still waits inside of a scope that is over never ends. */
+  dropOver(): void {
+    for (const wait of this.#waits) {
+      if (!wait.scope?.over) continue
+      wait.cancel()
+      this.#waits.delete(wait)
+    }
   }
 
   /** Nothing more is told, and no wait ends any more. */
@@ -101,6 +127,10 @@ export class Rest {
   }
 
   #tell(): void {
+    if (this.#stuckScopes.size > 0) {
+      for (const scope of this.#stuckScopes) scope.giveUp()
+      return this.#stuckScopes.clear()
+    }
     const now = this.#clock.now()
     const delay = Math.min(...[...this.#waits].map((wait) => wait.due - now))
     // Without a wait the handler is busy with something that is no step: that ends by itself.

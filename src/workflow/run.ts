@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Callable, RunAll, RunAllOptions, RunChild, RunOptions } from '../core/call.ts'
 import type { Clock } from '../core/clock.ts'
-import type { Wire } from '../core/codec.ts'
+import { encode, type Wire } from '../core/codec.ts'
 import type {
   BeginOptions,
   DurableAttempt,
@@ -15,22 +15,26 @@ import type {
   TokenTerms,
 } from '../core/durable.ts'
 import { milliseconds } from '../core/duration.ts'
-import { LegworkError, optionError, type SerializedError, serializeError } from '../core/errors.ts'
+import { LegworkError, optionError, type SerializedError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
-import { type Outcome, StepError } from '../core/outcome.ts'
+import type { Outcome } from '../core/outcome.ts'
 import { retryPolicy } from '../core/retry.ts'
-import type { NewJob } from '../store/queries/enqueue.ts'
 import type { StepEntry } from '../store/queries/steps.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Children, type Family } from './children.ts'
+import { Groups } from './groups.ts'
 import { History, valueOf } from './history.ts'
 import type { Remembers } from './journal.ts'
 import { Rest } from './rest.ts'
+import { Scope, separator } from './scope.ts'
 import { type CarryOut, Steps } from './steps.ts'
-import { callOf, undoable, type Undo, undoOf, type Verdict } from './undo.ts'
+import { undoable, type Undo, type Verdict } from './undo.ts'
+import { Undoing } from './undoing.ts'
 import { Waits } from './waits.ts'
 
+const longest = 500
 const nameRule =
-  'text of 1 to 500 characters that neither begins with ! nor ends with # and a number, or a pair of text and key'
+  'text of 1 to 500 characters that neither begins with ! nor ends with # and a number nor has " > " in it, or a pair of text and key'
 
 /** Makes the tokens of signals; the terms of one are remembered, it follows from them. */
 export interface TokenMaker {
@@ -61,14 +65,20 @@ export class Run implements DurableRun {
   readonly #history: History
   readonly #steps: Steps
   readonly #counts = new Map<string, number>()
-  readonly #undos = new Map<string, Undo>()
+  readonly #undoing: Undoing
 
   constructor(attempt: DurableAttempt, parts: RunParts) {
     this.#attempt = attempt
     this.#parts = parts
-    this.#rest = this.#createRest((delay) => attempt.park(delay, this.#history.wakes))
+    this.#rest = this.#createRest(
+      (delay) => attempt.end({ kind: 'parked', delay, wakes: this.#history.wakes }),
+      () => Scope.of(this.#history),
+    )
     this.#history = new History(attempt, parts.journal, parts.events, parts.clock)
     this.#steps = new Steps(this.#history, parts.clock)
+    this.#undoing = new Undoing(this.#history, this.#steps, parts.family)
+    const groups = new Groups(this.#history, this.#rest, this.#steps, this.#undoing)
+    const marks = new Checkpoints(this.#history, this.#rest, attempt.checkpoint)
     const waits = new Waits(this.#history, this.#rest, parts.clock)
     const children = new Children(this.#history, this.#rest, parts.family)
     const step = <R>(name: StepName, work: (facts: StepFacts) => R | Promise<R>, options: StepOptions<R> = {}) =>
@@ -78,8 +88,9 @@ export class Run implements DurableRun {
       work: (tx: never, facts: StepFacts) => R | Promise<R>,
       options: StepOptions<R> & Partial<BeginOptions<R, never>> = {},
     ) => this.#step(this.#nameOf(name), options, (full) => this.#steps.transactionally(full, work, options.begin))
+    const group = async <R>(name: StepName, work: () => R | Promise<R>) => groups.group(this.#nameOf(name), work)
     this.context = {
-      step: Object.assign(step, { tx }) as Step,
+      step: Object.assign(step, { tx, group }) as Step,
       sleep: (duration, name = 'sleep') => waits.sleep(this.#nameOf(name), milliseconds(duration, 'duration')),
       sleepUntil: (instant, name = 'sleep') => waits.sleep(this.#nameOf(name), instant),
       waitFor: (topic, options) => waits.signal(this.#nameOf(`wait for ${topic}`), topic, options),
@@ -88,6 +99,8 @@ export class Run implements DurableRun {
       runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options?: RunAllOptions) =>
         children.runAll(this.#nameOf(options?.name ?? `run all ${job.name}`), job, inputs, options ?? {})) as RunAll,
       signalToken: (topic, options) => this.#signalToken(topic, options),
+      checkpoint: Object.assign((state: unknown) => marks.save(state), { last: () => marks.last() }),
+      restart: (input?: unknown) => this.#restart(input),
       commit: () => this.#note('!commit', () => undefined),
       now: async () => new Date(await this.#note<number>('!now', () => parts.clock.now())),
       random: () => this.#note('!random', () => Math.random()),
@@ -102,7 +115,11 @@ export class Run implements DurableRun {
   async conclude(outcome: Outcome): Promise<Outcome> {
     this.#rest.close()
     if (outcome.kind === 'released' || outcome.kind === 'snooze') return outcome
-    if (!this.#history.verdict && (outcome.kind === 'parked' || outcome.kind === 'retry')) return outcome
+    if (
+      !this.#history.verdict &&
+      (outcome.kind === 'parked' || outcome.kind === 'retry' || outcome.kind === 'restarted')
+    )
+      return outcome
     if (outcome.kind === 'completed' && !this.#history.isRead && this.#attempt.job.claim === 1) return outcome
     try {
       return await this.#undoAfter(outcome)
@@ -123,7 +140,7 @@ export class Run implements DurableRun {
     if (!earlier && (outcome.kind === 'completed' || steps.length === 0)) return outcome
     const verdict = earlier ?? (outcome as Verdict)
     await this.#parts.journal.unwind(job, JSON.stringify(verdict)) // whoever goes on with it shows that, too
-    const unknown = steps.some(({ name }) => !this.#undos.has(name) && !known.has(callOf(name)))
+    const unknown = steps.some(({ name }) => !this.#undoing.knows(name, known))
     if (unknown && !earlier) return { kind: 'parked', delay: 0, wakes: 0 } // another attempt finds them by running the handler
     await this.#steps.stop()
     return new Promise((resolve, reject) => {
@@ -140,9 +157,9 @@ export class Run implements DurableRun {
     })
   }
 
-  #createRest(onRest: (delay: number) => void): Rest {
+  #createRest(onRest: (delay: number) => void, scope?: () => Scope | undefined): Rest {
     const { clock, journal } = this.#parts
-    return new Rest(clock, onRest, (look) => journal.track(look))
+    return new Rest(clock, onRest, (look) => journal.track(look), scope)
   }
 
   /** The last that was begun goes first. One that cannot be undone does not stop the others. */
@@ -151,47 +168,11 @@ export class Run implements DurableRun {
     const error = verdict.kind === 'dead' ? verdict.error : undefined
     const failures: SerializedError[] = []
     for (const entry of steps) {
-      const failure = await this.#undo(rest, entry, error)
+      const failure = await this.#undoing.undo(rest, entry, error)
       if (failure) failures.push(failure)
     }
     if (failures[0]) return { kind: 'compensation_failed', reason, error: failures[0] }
     return { kind: 'compensated', reason, ...(error && { error }) }
-  }
-
-  async #undo(rest: Rest, entry: StepEntry, error: SerializedError | undefined): Promise<SerializedError | undefined> {
-    const name = undoOf(entry.name)
-    const call = (await this.#history.entries()).get(callOf(entry.name))
-    if (call) {
-      const row = valueOf(call.output) as NewJob
-      return failureOf(() => new Children(this.#history, rest, this.#parts.family).undo(name, row))
-    }
-    const undo = this.#undos.get(entry.name)
-    if (!undo) return this.#cannotUndo(entry.name, name, error)
-    const carryOut = this.#steps.plainly(name, async ({ idempotencyKey, attempt, signal }) => {
-      const facts = { idempotencyKey, attempt, signal, key: this.#steps.keyOf(entry.name), error }
-      await undo(valueOf(entry.output), facts)
-    })
-    const plan = { name, retry: this.#attempt.retry, timeout: undefined, atMostOnce: false, undoable: false }
-    return failureOf(() => rest.during(() => this.#steps.perform({ ...plan, rest, isUndo: true, carryOut })))
-  }
-
-  /** Unless it was undone before, or a person has said that it need not be. */
-  async #cannotUndo(
-    step: string,
-    name: string,
-    cause: SerializedError | undefined,
-  ): Promise<SerializedError | undefined> {
-    const memo = await this.#history.recall(name, 'step')
-    if (memo?.state === 'done') return undefined
-    const message = `Step "${step}" could not be undone: the code does not come to a step of that name any more.`
-    const failure = { name: 'StepError', message, ...(cause && { cause }) }
-    await this.#history.save({
-      ...(memo ?? this.#history.begin(name)),
-      state: 'failed',
-      delay: undefined,
-      error: failure,
-    })
-    return failure
   }
 
   #step<R>(
@@ -202,7 +183,7 @@ export class Run implements DurableRun {
     return this.#rest.during(async () => {
       const known = await this.#history.entries()
       const isCall = undo !== undefined && typeof undo !== 'function'
-      if (undo && !isCall && (!this.#history.verdict || known.has(full))) this.#undos.set(full, undo as Undo)
+      if (undo && !isCall && (!this.#history.verdict || known.has(full))) this.#undoing.register(full, undo as Undo)
       const plan = {
         name: full,
         retry: retry === undefined ? this.#attempt.retry : retryPolicy(retry),
@@ -224,7 +205,21 @@ export class Run implements DurableRun {
     const known = Object.keys(attempt.signals)
     if (known.length > 0 && !known.includes(topic)) throw optionError('topic', `one of ${known.join(', ')}`, topic)
     const terms = await this.#note<TokenTerms>(`!token ${topic}`, () => tokens.terms(options))
-    return tokens.sign(attempt.idempotencyKey, { ...terms, job: attempt.job.id, topic })
+    // a restart changes the keys of steps; a token names the job
+    const key = attempt.restarts > 0 ? attempt.idempotencyKey.replace(/\.\d+$/, '') : attempt.idempotencyKey
+    return tokens.sign(key, { ...terms, job: attempt.job.id, topic })
+  }
+
+  async #restart(input: unknown): Promise<never> {
+    const { job, input: schema, restarts, end } = this.#attempt
+    if (this.#steps.around !== undefined) throw nested('restart', this.#steps.around)
+    return this.#rest.during(async () => {
+      const label = `Input of job "${job.name}"`
+      const text = await encode(schema, input, { code: 'LW_INPUT_INVALID', label, hint: 'The job was not restarted.' })
+      await this.#history.entries()
+      if (!this.#history.verdict && !this.#rest.closed) end({ kind: 'restarted', input: text, restarts: restarts + 1 })
+      return this.#rest.forever()
+    })
   }
 
   /** Remembers a value that costs nothing to make. */
@@ -234,30 +229,28 @@ export class Run implements DurableRun {
 
   #nameOf(name: StepName): string {
     const text = typeof name === 'string' ? name : `${name[0]}:${name[1]}`
-    if (text.trim() === '' || text.length > 500 || /^!|#\d+$/.test(text))
+    if (text.trim() === '' || text.length > longest || /^!|#\d+$| > /.test(text))
       throw optionError('name of a step', nameRule, name)
     return this.#counted(text)
   }
 
   /** The second step of a name is another one. */
   #counted(text: string): string {
-    const outer = Steps.around
+    const outer = this.#steps.around
     if (outer !== undefined) throw nested(text, outer)
-    const count = (this.#counts.get(text) ?? 0) + 1
-    this.#counts.set(text, count)
-    return count === 1 ? text : `${text}#${count}`
+    const full = scoped(text, Scope.of(this.#history)?.name)
+    if (full.length > longest)
+      throw optionError('name of a step, with its groups', `text of up to ${longest} characters`, full)
+    const count = (this.#counts.get(full) ?? 0) + 1
+    this.#counts.set(full, count)
+    return count === 1 ? full : `${full}#${count}`
   }
 }
 
-/** How a step that undoes has failed for good; undefined when it has not. */
-async function failureOf(undo: () => Promise<unknown>): Promise<SerializedError | undefined> {
-  try {
-    await undo()
-    return undefined
-  } catch (failure) {
-    if (!(failure instanceof StepError)) throw failure
-    return serializeError(failure)
-  }
+/** Names in a group are its own; what begins with ! is found by that. */
+function scoped(text: string, scope: string | undefined): string {
+  if (scope === undefined) return text
+  return text.startsWith('!') ? `${text} ${scope}` : `${scope}${separator}${text}`
 }
 
 function nested(name: string, outer: string): LegworkError {

@@ -10,6 +10,7 @@ import type { StepEntry } from '../store/queries/steps.ts'
 import type { History } from './history.ts'
 import type { Begin } from './journal.ts'
 import type { Rest } from './rest.ts'
+import type { Scope } from './scope.ts'
 import { Try } from './try.ts'
 import { callOf } from './undo.ts'
 
@@ -36,22 +37,23 @@ export type CarryOut = (facts: Try, entry: StepEntry) => Promise<string | null>
 const patience = 5_000
 
 /** Marks the code inside of a step. */
-const inside = new AsyncLocalStorage<string>()
+const inside = new AsyncLocalStorage<{ readonly step: string; readonly owner: Steps }>()
 
 /** Carries out the steps of one attempt, and those that undo them. */
 export class Steps {
   readonly #history: History
   readonly #clock: Clock
-  readonly #tries = new Map<Try, Promise<unknown>>()
+  readonly #tries = new Map<Try, Running>()
 
   constructor(history: History, clock: Clock) {
     this.#history = history
     this.#clock = clock
   }
 
-  /** The step inside of which this is called, if any. */
-  static get around(): string | undefined {
-    return inside.getStore()
+  /** The step of this run inside of which this is called, if any: a handler that a step woke is not inside of it. */
+  get around(): string | undefined {
+    const found = inside.getStore()
+    return found?.owner === this ? found.step : undefined
   }
 
   /** From what is remembered to the result: at once, or after as many tries as it takes. */
@@ -113,13 +115,18 @@ export class Steps {
     return `${this.#history.attempt.idempotencyKey}-${name}`
   }
 
-  /** Steps that run beside the one that failed must have ended before they are undone; one that does not listen is left behind. */
-  async stop(): Promise<void> {
-    const reason = new LegworkError('LW_JOB_COMPENSATED', 'The job has failed, and its steps are being undone.')
-    for (const one of this.#tries.keys()) one.abort(reason)
+  /**
+   * Steps that run beside the one that failed must have ended before they are undone; one that does not listen is left
+   * behind. Undos of a group that run are waited for, and not aborted: what has been undone is not to be undone again.
+   * @param scope only those of this group
+   */
+  async stop(scope?: Scope): Promise<void> {
+    const reason = new LegworkError('LW_JOB_COMPENSATED', 'Another step has failed, and the steps are being undone.')
+    const tries = [...this.#tries].filter(([, { name }]) => !scope || scope.holds(name))
+    for (const [one, { isUndo }] of tries) if (!isUndo) one.abort(reason)
     const over = new AbortController()
     const late = pause(this.#clock, patience, over.signal)
-    await Promise.race([late, Promise.allSettled(this.#tries.values())])
+    await Promise.race([late, Promise.allSettled(tries.map(([, { work }]) => work))])
     over.abort()
   }
 
@@ -129,8 +136,8 @@ export class Steps {
     const before = mustStop()
     if (before) throw before // that is not this step's failure
     const facts = new Try(this.keyOf(name), entry.attempt + 1, isUndo ? undefined : this.#history.attempt.signal)
-    const work = inside.run(name, plan.carryOut, facts, entry)
-    this.#tries.set(facts, work)
+    const work = inside.run({ step: name, owner: this }, plan.carryOut, facts, entry)
+    this.#tries.set(facts, { name, work, isUndo })
     const late = () => facts.abort(timedOut(name, timeout ?? 0))
     const cancel = timeout === undefined ? undefined : this.#clock.after(timeout, late)
     try {
@@ -162,6 +169,12 @@ export class Steps {
     await this.#history.save(failed)
     throw failedBefore(failed)
   }
+}
+
+interface Running {
+  readonly name: string
+  readonly work: Promise<unknown>
+  readonly isUndo: boolean
 }
 
 interface Failure {

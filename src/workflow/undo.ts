@@ -19,6 +19,9 @@ export function callOf(step: string): string {
   return `!call ${step}`
 }
 
+/** What a checkpoint is remembered as; a handler need not ask for it. */
+export const checkpointName = '!checkpoint'
+
 /** Whether an entry tells of undoing, and not of what the handler has asked for. */
 export function isOfUndo(name: string): boolean {
   return name === verdictName || name.startsWith(undoOf('')) || name.startsWith(callOf(''))
@@ -33,7 +36,7 @@ export function verdictOf(known: ReadonlyMap<string, StepEntry>): Verdict | unde
 /** The steps that have to be undone, the last that was begun first; what came before a commit stays. */
 export function undoable(known: ReadonlyMap<string, StepEntry>): StepEntry[] {
   const entries = [...known.values()]
-  const commits = entries.filter((entry) => /^!commit(#\d+)?$/.test(entry.name)).map((entry) => entry.place)
+  const commits = entries.filter((entry) => entry.name.startsWith('!commit')).map((entry) => entry.place)
   const committed = Math.max(0, ...commits)
   return entries.filter((entry) => entry.undoable && entry.place > committed).toSorted((a, b) => b.place - a.place)
 }

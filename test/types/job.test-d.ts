@@ -40,6 +40,39 @@ test('with an output schema the handler must fit it, and the result is parsed', 
   job('bad', options, () => ({ at: '2026-01-01' }))
 })
 
+test('a group returns what its function does', () => {
+  job('trip', {}, async ({ step }) => {
+    expectTypeOf(await step.group('rome', async () => ({ at: new Date() }))).toEqualTypeOf<{ at: Date }>()
+    expectTypeOf(await step.group(['city', 7], () => 7)).toEqualTypeOf<number>()
+  })
+})
+
+test('restart takes what enqueue takes', () => {
+  job('photo', { input }, async ({ input: given, restart }) => {
+    if (given.widths.length === 0) return 'done'
+    // @ts-expect-error -- no photo
+    void restart({ taken: 'now' })
+    // @ts-expect-error -- the input is required
+    void restart()
+    return restart({ photo: given.photo, taken: '2026-01-01' })
+  })
+  const endless = job('endless', {}, async ({ restart }) => (Math.random() > 1 ? 7 : restart()))
+  expectTypeOf(lw.enqueue(endless)).resolves.toEqualTypeOf<JobRef<number>>()
+})
+
+test('a checkpoint is what its schema says', () => {
+  job('copy', { checkpoint: z.object({ at: z.coerce.date(), row: z.number() }) }, async ({ checkpoint }) => {
+    expectTypeOf(await checkpoint.last()).toEqualTypeOf<{ at: Date; row: number } | undefined>()
+    await checkpoint({ at: '2026-01-01', row: 7 })
+    // @ts-expect-error -- no row
+    await checkpoint({ at: '2026-01-01' })
+  })
+  job('any', {}, async ({ checkpoint }) => {
+    await checkpoint(7)
+    expectTypeOf(await checkpoint.last()).toEqualTypeOf<unknown>()
+  })
+})
+
 test('any Standard Schema gives the types', () => {
   const valibot = job(
     'valibot',

@@ -6,7 +6,7 @@ import { kindOf, type StepKind } from './steps.ts'
 /** One step of a durable job, as people see it. */
 export interface StepRecord {
   readonly name: string
-  /** What the name stands for. `wait`: for a signal; `run` and `runAll`: child jobs. */
+  /** What the name stands for. `wait`: for a signal; `run` and `runAll`: child jobs; `group`: one that has failed, written when that begins to be undone. */
   readonly kind: StepKind
   /**
    * `running`: it was written that it has begun, which only steps with `undo` or `atMostOnce` and child jobs do. `waiting`:
@@ -93,7 +93,7 @@ const stepStates = ['running', 'running', 'done', 'failed', 'waiting'] as const
 
 function undoState({ undo, resolved, decided, ended }: UndoRow): UndoRecord['state'] {
   if (undo === 2) return resolved === 'skip' ? 'skipped' : resolved === 'done' ? 'resolved' : 'done'
-  if (!decided) return 'registered'
+  if (!decided && undo === null) return 'registered'
   return undo === 3 || ended ? 'failed' : 'pending'
 }
 

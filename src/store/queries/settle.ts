@@ -24,11 +24,13 @@ export interface Ending {
 export interface Return {
   readonly id: string
   readonly claim: number
-  readonly outcome: 'retry' | 'snooze' | 'released' | 'parked'
+  readonly outcome: 'retry' | 'snooze' | 'released' | 'parked' | 'restarted'
   /** Milliseconds until it is ready; 0 makes it ready now, Infinity (of a parked one) waits for a signal. */
   readonly delay: number
   /** How many wakes a parked one knows of; with more it is ready at once. */
   readonly wakes?: number
+  /** What one that is restarted begins with; its input is JSON text. */
+  readonly again?: { readonly input: string | null; readonly restarts: number }
   readonly error: string | null
   /** As of an ending. */
   readonly limited?: boolean
@@ -131,10 +133,16 @@ const promoteStatement = repeatable(
   select distinct queue_id, priority from freed`,
 )
 
+/** Unless a cancel came first: then the run is undone as it was. */
+const beginsAgain = `$5::jsonb -> j.id::text ? 'again' and j.cancel_at is null`
+
 /**
- * Back to scheduled, or to the tail of the ready order; $5 holds {outcome, delay, error} by id. A job whose cancel was
+ * Back to scheduled, or to the tail of the ready order; $5 holds {outcome, delay, error, again} by id. A job whose cancel was
  * asked for does not come back: it is left out here, and the caller ends it as cancelled; until then its lease stays. One
  * with steps to undo comes back for that, at once.
+ *
+ * One that is restarted begins as if it had just been enqueued, with the input in `again`; what it remembers goes in the
+ * same commit, and signals that it has taken with it. The ids stand in arrays, so that the primary keys find the rows.
  *
  * `begun` gives the transaction its id before the first seq is drawn, as the floors of the workers need it; the update
  * alone would draw first.
@@ -149,19 +157,29 @@ const returnStatement = repeatable(
            run_at = case when ($5::jsonb -> j.id::text ->> 'delay')::float8 > 0
              then legwork.now() + ($5::jsonb -> j.id::text ->> 'delay')::float8 * interval '1 millisecond'
              when $5::jsonb -> j.id::text ->> 'outcome' = 'parked' then null else j.run_at end,
-           attempt = j.attempt - case $5::jsonb -> j.id::text ->> 'outcome' when 'retry' then 0 else 1 end
+           attempt = case when ${beginsAgain} then 0 when $5::jsonb -> j.id::text ->> 'outcome' = 'retry' then j.attempt else j.attempt - 1 end,
+           crashes = case when ${beginsAgain} then 0 else j.crashes end,
+           input = case when ${beginsAgain} then $5::jsonb -> j.id::text -> 'again' -> 'input' else j.input end,
+           options = case when ${beginsAgain} then coalesce(j.options, '{}') || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
+             else j.options end
      where (select id from begun) is not null and ${fenced}
        and (j.cancel_at is null or exists (select from legwork.step s where s.slot = $1::smallint and s.job_id = j.id and s.undoable))
      returning j.*, $5::jsonb -> j.id::text as how
   ), kept as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, delay_ms, error)
       select slot, id, claim, attempt + case how ->> 'outcome' when 'retry' then 0 else 1 end, $2::int, claimed_at,
-             how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back where how ->> 'outcome' <> 'parked'
+             how ->> 'outcome', (how ->> 'delay')::float8, how -> 'error' from back where how ->> 'outcome' not in ('parked', 'restarted')
   ), unwound as (
     insert into legwork.step (slot, job_id, name, place, state, error)
       select $1::smallint, id, '!undo', 0, 2, jsonb_build_object('kind', 'cancelled', 'reason', coalesce(cancel_reason, 'cancelled'))
         from back where cancel_at is not null
       on conflict do nothing
+  ), forgotten as (
+    delete from legwork.step s where s.slot = $1::smallint
+       and s.job_id = any(array(select id from back where how ? 'again' and cancel_at is null))
+  ), heard as (
+    delete from legwork.signal s where s.slot = $1::smallint and s.taken_by is not null
+       and s.job_id = any(array(select id from back where how ? 'again' and cancel_at is null))
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
        and (select count(*) from back) = cardinality($3::bigint[])
@@ -295,9 +313,14 @@ function remarksOf({ state, output, error, reason }: Ending): string {
   return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
 }
 
-function returnJson({ outcome, delay, error, wakes }: Return): string {
+function returnJson({ outcome, delay, error, wakes, again }: Return): string {
   const until = Number.isFinite(delay) ? delay : null
-  return `{"outcome":"${outcome}","delay":${until},"error":${error},"wakes":${wakes ?? null}}`
+  return `{"outcome":"${outcome}","delay":${until},"error":${error},"wakes":${wakes ?? null}${again ? `,"again":${againJson(again)}` : ''}}`
+}
+
+/** Without an input the property is left out: JSON null would be an input. */
+function againJson({ input, restarts }: NonNullable<Return['again']>): string {
+  return `{"restarts":${restarts}${input === null ? '' : `,"input":${input}`}}`
 }
 
 function isRemarkable(ending: Ending): boolean {

@@ -9,10 +9,13 @@ const codes = { begun: 1, done: 2, failed: 3, due: 4 } as const satisfies Record
 const stateOf = ['begun', 'begun', 'done', 'failed', 'due'] as const satisfies readonly StepState[]
 
 /** What a name stands for: one that was a sleep cannot answer for a step. */
-export type StepKind = 'step' | 'sleep' | 'wait' | 'run' | 'runAll'
+export type StepKind = 'step' | 'sleep' | 'wait' | 'run' | 'runAll' | 'group'
 
-export const kindCodes = { step: 1, sleep: 2, wait: 3, run: 4, runAll: 5 } as const satisfies Record<StepKind, number>
-export const kindOf = ['step', 'step', 'sleep', 'wait', 'run', 'runAll'] as const satisfies readonly StepKind[]
+export const kindCodes = { step: 1, sleep: 2, wait: 3, run: 4, runAll: 5, group: 6 } as const satisfies Record<
+  StepKind,
+  number
+>
+export const kindOf = ['step', 'step', 'sleep', 'wait', 'run', 'runAll', 'group'] as const satisfies readonly StepKind[]
 
 /** What a durable job remembers of one step. JSON values are text. */
 export interface StepEntry {

@@ -6,10 +6,12 @@ import type { FromIsolated, IsolatedFacts } from './protocol.ts'
 /** Parts of a handler's context that need the engine's database connection, which stays on the other side. */
 const unavailable = [
   'artifacts',
+  'checkpoint',
   'commit',
   'enqueue',
   'now',
   'random',
+  'restart',
   'run',
   'signalToken',
   'sleep',
