@@ -15,7 +15,7 @@ export class Replays {
 
   watch(engine: Legwork, { jobs, use = [] }: Pick<LegworkOptions, 'jobs' | 'use'>): void {
     const definitions = new Map(jobs.map((job) => [job.name, job]))
-    engine.on('step', ({ id }) => this.#durable.add(id))
+    engine.on('step', ({ id, step }) => (step === '!checkpoint' ? undefined : this.#durable.add(id)))
     engine.on('completed', ({ id, name }) => {
       const definition = definitions.get(name)
       if (definition?.handler && !definition.isolate && this.#durable.has(id))

@@ -24,7 +24,8 @@ export class Checkpoints {
     return this.#rest.during(async () => {
       const output = await encode(this.#schema, state, this.#what())
       await this.#history.entries()
-      if (this.#history.verdict || this.#rest.closed) return this.#rest.forever()
+      if (this.#rest.closed) return this.#rest.forever()
+      if (this.#history.verdict) return // the handler goes on to the steps that have to be undone
       await this.#write(output)
     })
   }

@@ -75,3 +75,34 @@ test('one that does not fit is refused, and the one before stays', async () => {
   await drain()
   expect(await ref.result()).toEqual({ error: 'LW_OUTPUT_INVALID', last: { row: 1 } })
 })
+
+test('steps after a checkpoint are found when a new attempt undoes the job', async () => {
+  const undone: string[] = []
+  const order = job('order', { retry: false }, async ({ step, checkpoint, sleep }) => {
+    await step('a', () => undefined, { undo: () => void undone.push('a') })
+    await checkpoint('half')
+    await step('b', () => undefined, { undo: () => void undone.push('b') })
+    await sleep('30d')
+  })
+  const { engine, advance } = await testEngine({ jobs: [order] })
+  const ref = await engine.enqueue(order)
+  await advance('1m')
+  await ref.cancel('no')
+  await advance('1m')
+  expect((await ref.status()).state).toBe('compensated')
+  expect(undone).toEqual(['b', 'a'])
+})
+
+test('a durable job with checkpoints passes the replay at the end of a test', async () => {
+  const order = job('order', {}, async ({ step, checkpoint }) => {
+    await step('a', () => 1)
+    await checkpoint(1)
+    await step('b', () => 2)
+    return checkpoint.last()
+  })
+  const { engine, drain, checkReplays } = await testEngine({ jobs: [order] })
+  const ref = await engine.enqueue(order)
+  await drain()
+  expect(await ref.result()).toBe(1)
+  await expect(checkReplays()).resolves.toBeUndefined()
+})

@@ -23,7 +23,7 @@ const historyStatement = repeatable(
           case when s.kind = 2 and s.due_at - interval '10 milliseconds' <= coalesce(
             (select max(f.finished_at) from legwork.finished f where f.slot = $1::smallint and f.id = $2::bigint), legwork.now()) then 2 else s.state end as state
      from legwork.step s where s.slot = $1::smallint and s.job_id = $2::bigint
-      and s.name <> '!undo' and s.name not like '!undo %' and s.name not like '!call %' order by s.place`,
+      and s.name <> '!undo' and s.name <> '!checkpoint' and s.name not like '!undo %' and s.name not like '!call %' order by s.place`,
 )
 
 /** What the handler of a job has asked for and what it got, in the order of the starts; not what undid it. */
