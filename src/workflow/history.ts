@@ -4,6 +4,7 @@ import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { StepEntry, StepKind } from '../store/queries/steps.ts'
 import type { Remembers } from './journal.ts'
+import { isWithin } from './scope.ts'
 import { checkpointName, isOfUndo, type Verdict, verdictOf } from './undo.ts'
 
 /** What one attempt knows of its job's past, read once when it is first asked for, and what it adds. */
@@ -70,8 +71,14 @@ export class History {
   async requireAll(): Promise<void> {
     const known = await this.entries()
     if (this.#verdict) return // it is run to find its undos, and comes no further than it did
-    const left = [...known.values()].find(
-      ({ name }) => !isOfUndo(name) && name !== checkpointName && !this.#asked.has(name),
+    const entries = [...known.values()]
+    const failed = entries.filter(({ kind }) => kind === 'group') // what is in one that failed is not asked for again
+    const left = entries.find(
+      ({ name }) =>
+        !isOfUndo(name) &&
+        name !== checkpointName &&
+        !this.#asked.has(name) &&
+        !failed.some((group) => isWithin(name, group.name)),
     )
     if (left) throw leftOut(this.attempt, left)
   }

@@ -1,3 +1,4 @@
+import { isWithin } from './scope.ts'
 import { serializeError, show } from '../core/errors.ts'
 import type { HistoryStep, JobHistory } from '../store/history.ts'
 import { kindNames } from './history.ts'
@@ -28,7 +29,8 @@ export function differenceOf(
     if (step && step.kind !== kind) return otherKind(step, kind)
   }
   const isCompleted = job.state === 'completed'
-  const left = steps.find(({ name }) => !asked.has(name))
+  const failed = steps.filter(({ kind }) => kind === 'group') // what is in one that failed is not asked for again
+  const left = steps.find(({ name }) => !asked.has(name) && !failed.some((group) => isWithin(name, group.name)))
   const fresh = [...asked].find(([name]) => !known.has(name))
   if (ending.how === 'stuck' && fresh && (isCompleted || left)) return newStep(fresh, left)
   if (ending.how === 'threw' && isCompleted) return thrown(ending.error)

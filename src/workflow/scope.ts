@@ -64,3 +64,10 @@ export class Scope {
 
 /** Between the name of a group and the name of what is in it; no name has it otherwise. */
 export const separator = ' > '
+
+/** Whether something was begun inside of this group: a step, or a note such as `!uuid`. */
+export function isWithin(name: string, group: string): boolean {
+  if (!name.startsWith('!')) return name.startsWith(`${group}${separator}`)
+  const [counted, plain] = [name, name.replace(/#\d+$/, '')]
+  return counted.endsWith(` ${group}`) || plain.endsWith(` ${group}`) || name.includes(` ${group}${separator}`)
+}
