@@ -6,11 +6,9 @@ import type { State } from './core/states.ts'
 import { cancelJob } from './live/cancel.ts'
 import { patchJobs } from './live/change.ts'
 import type { JobRef, RefParts } from './live/ref.ts'
+import { pagesOf } from './pages.ts'
 import type { JobFilter } from './store/queries/list.ts'
 import type { JobRecord } from './store/queries/find.ts'
-
-/** Jobs that a bulk operation reads at once; or changes at once. */
-const page = 500
 
 /** The name of the job that carries out a bulk operation. */
 const bulkName = 'legwork.bulk'
@@ -57,19 +55,11 @@ export async function runBulk(
   { signal, onPage }: { readonly signal?: AbortSignal; readonly onPage?: (so: BulkResult) => void } = {},
 ): Promise<BulkResult> {
   let so = { done: 0, met: 0 }
-  for (let after: string | undefined, more = true; more;) {
+  for await (const found of pagesOf(parts.store, plan.filter)) {
     signal?.throwIfAborted()
-    const found = await parts.store.list({
-      ...plan.filter,
-      order: 'oldest',
-      limit: page,
-      ...(after !== undefined && { after }),
-    })
-    const jobs = found.jobs.filter(({ name }) => name !== bulkName || plan.filter.name !== undefined)
+    const jobs = found.filter(({ name }) => name !== bulkName || plan.filter.name !== undefined)
     so = { done: so.done + (await apply(parts, plan, jobs, signal)), met: so.met + jobs.length }
     onPage?.(so)
-    after = found.next
-    more = after !== undefined
   }
   return so
 }
@@ -97,7 +87,7 @@ const contract = job(bulkName, { retry: 5, tags: ['legwork'] })
 /** The job that carries out bulk operations, for the workers of this engine. */
 export function bulkJob(parts: RefParts): AnyJob {
   return contract.handle(({ input, progress, signal }) => {
-    const plan = input as BulkInput // nobody but enqueueBulk makes one
+    const plan = input as BulkInput // nobody but startBulk makes one
     const percent = (met: number) => (plan.count === 0 ? 100 : (100 * met) / plan.count)
     const onPage = ({ done, met }: BulkResult) => progress(percent(met), `${done} of ${met}`)
     return runBulk(parts, revived(plan), { signal, onPage })

@@ -4,6 +4,7 @@ import { LegworkError } from '../core/errors.ts'
 import type { Changed } from '../store/queries/change.ts'
 import type { Store } from '../store/store.ts'
 import type { Hub } from './hub.ts'
+import { definitionOfJob } from './definition.ts'
 import { notFound } from './results.ts'
 
 interface ChangeParts {
@@ -19,7 +20,9 @@ export async function changeJob(
   change: Change,
   definition: AnyJob | undefined,
 ): Promise<void> {
-  const known = definition ?? (Object.hasOwn(change, 'input') ? await definitionOf(parts, id) : undefined)
+  const known =
+    definition ??
+    (Object.hasOwn(change, 'input') ? await definitionOfJob(parts, id, 'Its input cannot be checked here.') : undefined)
   const [answer] = await patchJobs(parts, [id], await patchOf(change, known))
   const outcome = answer?.outcome ?? 'missing'
   if (outcome === 'missing') throw notFound(id)
@@ -47,15 +50,4 @@ export async function patchJobs(
     ...(due < Infinity && { due }),
   })
   return answers
-}
-
-async function definitionOf({ store, definitions }: ChangeParts, id: string): Promise<AnyJob> {
-  const job = await store.find(id)
-  if (!job) throw notFound(id)
-  const found = definitions.get(job.name)
-  if (found) return found
-  throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${JSON.stringify(job.name)} was given to legwork().`, {
-    hint: 'Its input cannot be checked here.',
-    details: { name: job.name },
-  })
 }

@@ -5,6 +5,7 @@ import type { NewJob } from '../store/queries/enqueue.ts'
 import type { Fork, ForkPlan } from '../store/queries/fork.ts'
 import type { Store } from '../store/store.ts'
 import type { Hub } from './hub.ts'
+import { definitionOfJob } from './definition.ts'
 import { notFound } from './results.ts'
 
 export interface ForkOptions {
@@ -82,26 +83,17 @@ function isPair(from: unknown): from is readonly [string, string | number] {
   return Array.isArray(from) && from.length === 2 && from.every(isText)
 }
 
+const cannotCheck =
+  'Its new input cannot be checked here. Give the definition to legwork(), or to lw.ref(id, definition).'
+
 async function inputFor(
-  { store, definitions, prepare }: ForkParts,
+  parts: ForkParts,
   id: string,
   known: AnyJob | undefined,
   input: unknown,
 ): Promise<Pick<ForkPlan, 'input' | 'key'>> {
-  const definition = known ?? (await definitionOf(store, definitions, id))
-  const { input: json, key } = await prepare(definition, input)
+  const { input: json, key } = await parts.prepare(known ?? (await definitionOfJob(parts, id, cannotCheck)), input)
   return { input: json, key }
-}
-
-async function definitionOf(store: Store, definitions: ForkParts['definitions'], id: string): Promise<AnyJob> {
-  const job = await store.find(id)
-  if (!job) throw notFound(id)
-  const definition = definitions.get(job.name)
-  if (definition) return definition
-  throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${JSON.stringify(job.name)} was given to legwork().`, {
-    hint: 'Its new input cannot be checked here. Give the definition to legwork(), or to lw.ref(id, definition).',
-    details: { name: job.name },
-  })
 }
 
 function unknownStart(steps: readonly string[], from: unknown): LegworkError {

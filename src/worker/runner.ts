@@ -20,9 +20,9 @@ export interface RunnerParts {
   readonly grace: number
   readonly installation: () => string
   readonly durable: Durability['begin']
-  /** Resolves when the database knows which suspect runs. */
   /** A running job asks its limits to let nobody begin for so many milliseconds. */
   readonly slowDown: ExecutorParts['slowDown']
+  /** Resolves when the database knows which suspect runs. */
   readonly markSuspect: (id: string | undefined) => Promise<void>
   /** A place has become free. */
   readonly onFinished: () => void

@@ -3,8 +3,6 @@ import { type History, valueOf } from './history.ts'
 import type { Rest } from './rest.ts'
 import { checkpointName } from './undo.ts'
 
-const name = checkpointName
-
 /** How far a job without steps has come: only the last word is kept, and written over the one before. */
 export class Checkpoints {
   readonly #history: History
@@ -32,7 +30,7 @@ export class Checkpoints {
 
   last(): Promise<unknown> {
     return this.#rest.during(async () => {
-      const memo = (await this.#history.entries()).get(name)
+      const memo = (await this.#history.entries()).get(checkpointName)
       if (!memo) return undefined
       return decode(this.#schema, valueOf(memo.output), this.#what())
     })
@@ -53,7 +51,7 @@ export class Checkpoints {
     const output = this.#next?.output ?? null
     this.#next = undefined
     const rest = { attempt: 0, undoable: false, delay: undefined, error: undefined }
-    await this.#history.save({ ...rest, name, kind: 'step', place: 0, state: 'begun', output })
+    await this.#history.save({ ...rest, name: checkpointName, kind: 'step', place: 0, state: 'begun', output })
   }
 
   #what() {

@@ -1,5 +1,6 @@
 import type { SerializedError } from '../../core/errors.ts'
 import { type Queryable, repeatable } from '../connection.ts'
+import { stepStates } from './look.ts'
 import { kindOf, type StepKind } from './steps.ts'
 
 /** One entry of what a job, live or finished, remembers. JSON values are text. */
@@ -34,11 +35,9 @@ export async function history(on: Queryable, slot: number, id: string): Promise<
     output,
     error: error ?? undefined,
     kind: kindOf[kind] ?? 'step',
-    state: stateOf[state] ?? 'running',
+    state: stepStates[state] ?? 'running',
   }))
 }
-
-const stateOf = ['running', 'running', 'done', 'failed', 'waiting'] as const
 
 interface Raw extends Record<string, unknown> {
   readonly name: string

@@ -89,7 +89,8 @@ export async function lookAtUndos(on: Queryable, slot: number, id: string): Prom
   }))
 }
 
-const stepStates = ['running', 'running', 'done', 'failed', 'waiting'] as const
+/** As people see the state of a step, by its number in the table. */
+export const stepStates = ['running', 'running', 'done', 'failed', 'waiting'] as const
 
 function undoState({ undo, resolved, decided, ended }: UndoRow): UndoRecord['state'] {
   if (undo === 2) return resolved === 'skip' ? 'skipped' : resolved === 'done' ? 'resolved' : 'done'
