@@ -4,6 +4,7 @@ import type { AnyJob } from './core/definition.ts'
 import type { EnqueueOptions } from './api.ts'
 import { milliseconds } from './core/duration.ts'
 import { optionError } from './core/errors.ts'
+import { instant } from './core/instant.ts'
 import { encodeOverrides } from './core/overrides.ts'
 import { priorityNumber } from './core/priority.ts'
 import { text } from './core/text.ts'
@@ -63,7 +64,7 @@ function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire
     input: wire,
     queue: text(options.queue, 'queue') ?? definition.queue,
     priority: options.priority === undefined ? definition.priority : priorityNumber(options.priority, 'priority'),
-    runAt: instant(options.at),
+    runAt: instant(options.at, 'at'),
     delayMs: delayOf(options, same.delayMs),
     key,
     unique: same.unique,
@@ -118,12 +119,6 @@ function idOf(ref: unknown): string {
   const id: unknown = typeof ref === 'object' && ref !== null && 'id' in ref ? ref.id : ref
   if (typeof id !== 'string' || !/^\d{1,19}$/.test(id)) throw optionError('after', 'a list of refs or ids', ref)
   return id
-}
-
-function instant(at: unknown): Date | undefined {
-  if (at === undefined) return undefined
-  if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw optionError('at', 'a valid Date', at)
-  return at
 }
 
 function tagList(tags: readonly unknown[]): string[] {

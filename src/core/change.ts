@@ -2,6 +2,7 @@ import { encode } from './codec.ts'
 import type { AnyJob } from './definition.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { optionError } from './errors.ts'
+import { instant } from './instant.ts'
 import { encodeOverrides, type Overrides } from './overrides.ts'
 import { type Priority, priorityNumber } from './priority.ts'
 import { text } from './text.ts'
@@ -46,12 +47,11 @@ export async function patchOf(change: Change, definition: AnyJob | undefined): P
     throw optionError('change', `an object of ${names.join(', ')}`, unknown ?? change)
   const { delay, at, priority, queue } = change
   if (delay !== undefined && at !== undefined) throw optionError('at', 'left out when delay is given', at)
-  if (at !== undefined && (!(at instanceof Date) || Number.isNaN(at.getTime())))
-    throw optionError('at', 'a valid Date', at)
+  const runAt = instant(at, 'at')?.toISOString()
   const options = encodeOverrides(change)
   return {
     ...(delay !== undefined && { delayMs: milliseconds(delay, 'delay') }),
-    ...(at !== undefined && { runAt: at.toISOString() }),
+    ...(runAt !== undefined && { runAt }),
     ...(priority !== undefined && { priority: priorityNumber(priority, 'priority') }),
     ...(queue !== undefined && { queue: text(queue, 'queue') ?? queue }),
     ...(options !== null && { options }),

@@ -1,4 +1,4 @@
-import type { LaneName } from '../store/queries/settle.ts'
+import type { LaneName } from '../store/queries/lanes.ts'
 import type { Store } from '../store/store.ts'
 
 /** What changed, as processes tell one another. Only ever a reason to look: the rows are the truth. */

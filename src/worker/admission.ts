@@ -2,7 +2,7 @@ import { LegworkError } from '../core/errors.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { type Ask, asksOf, type LimitPlan, plainPlan, queuePrefix } from '../core/limit.ts'
 import type { ClaimedJob } from '../store/queries/claimed-job.ts'
-import type { LaneName } from '../store/queries/settle.ts'
+import type { LaneName } from '../store/queries/lanes.ts'
 import type { Store } from '../store/store.ts'
 import { Held, type Holdings } from './running.ts'
 

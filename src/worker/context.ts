@@ -3,6 +3,7 @@ import type { DurableContext } from '../core/durable.ts'
 import type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from '../core/context.ts'
 import { milliseconds } from '../core/duration.ts'
 import { cleanText, optionError } from '../core/errors.ts'
+import { instant } from '../core/instant.ts'
 import type { Emitter } from '../core/events.ts'
 import type { Held } from './running.ts'
 import type { Writer } from './writer.ts'
@@ -127,11 +128,8 @@ export class Context implements JobContext {
 }
 
 function slowFor(wish: SlowDown, now: number): number {
-  if (wish.until !== undefined) {
-    if (!(wish.until instanceof Date) || Number.isNaN(wish.until.getTime()))
-      throw optionError('slowDown.until', 'a valid Date', wish.until)
-    return Math.max(0, wish.until.getTime() - now)
-  }
+  const until = instant(wish.until, 'slowDown.until')
+  if (until) return Math.max(0, until.getTime() - now)
   if (wish.for === undefined) throw optionError('slowDown.for', 'a duration, unless until is given', wish.for)
   return milliseconds(wish.for, 'slowDown.for')
 }

@@ -1,6 +1,5 @@
 import type { Emitter } from '../core/events.ts'
-import type { QueueRow } from '../store/queries/lanes.ts'
-import type { LaneName } from '../store/queries/settle.ts'
+import type { LaneName, QueueRow } from '../store/queries/lanes.ts'
 import type { Store } from '../store/store.ts'
 import { Lanes } from './lanes.ts'
 

@@ -1,6 +1,5 @@
 import type { Claimed, Lane } from '../store/queries/claim.ts'
-import type { Gap, QueueRow } from '../store/queries/lanes.ts'
-import type { LaneName } from '../store/queries/settle.ts'
+import type { Gap, LaneName, QueueRow } from '../store/queries/lanes.ts'
 import { Floor } from './floor.ts'
 
 interface LaneState {

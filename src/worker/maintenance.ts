@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from '../core/clock.ts'
 import type { AnyJob } from '../core/definition.ts'
 import type { Emitter } from '../core/events.ts'
-import type { LaneName } from '../store/queries/settle.ts'
+import type { LaneName } from '../store/queries/lanes.ts'
 import type { Retention } from '../store/queries/upkeep.ts'
 import type { Store } from '../store/store.ts'
 import { processToken } from './process.ts'

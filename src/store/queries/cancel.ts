@@ -1,7 +1,8 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import { fromCodes } from '../../core/states.ts'
 import { release } from './limits.ts'
-import { type LaneName, promote } from './settle.ts'
+import type { LaneName } from './lanes.ts'
+import { promote } from './settle.ts'
 import { tell } from './tell.ts'
 
 const lockKey = repeatable(

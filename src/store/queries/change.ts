@@ -1,6 +1,6 @@
 import type { Patch } from '../../core/change.ts'
 import type { Transaction } from '../transaction/transaction.ts'
-import type { LaneName } from './settle.ts'
+import type { LaneName } from './lanes.ts'
 
 export interface Changed {
   readonly id: string

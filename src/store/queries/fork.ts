@@ -1,5 +1,5 @@
 import { once, type Queryable } from '../connection.ts'
-import type { LaneName } from './settle.ts'
+import type { LaneName } from './lanes.ts'
 
 /*
  * One statement, so that the job, its steps and the copy are of one moment without a lock on the job.

@@ -1,5 +1,11 @@
 import { type Queryable, repeatable } from '../connection.ts'
 
+/** Where ready jobs wait. */
+export interface LaneName {
+  readonly queueId: number
+  readonly priority: number
+}
+
 export interface QueueRow {
   readonly id: number
   readonly name: string

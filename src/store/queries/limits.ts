@@ -1,11 +1,6 @@
 import type { Ask } from '../../core/limit.ts'
 import { type Queryable, repeatable } from '../connection.ts'
-
-/** Its own, for settle.ts imports this file. */
-interface LaneName {
-  readonly queueId: number
-  readonly priority: number
-}
+import type { LaneName } from './lanes.ts'
 
 /** Jobs of one claim that ask for a place in their limits. */
 export interface AdmitRequest {

@@ -1,5 +1,5 @@
 import { type Queryable, repeatable } from '../connection.ts'
-import type { LaneName } from './settle.ts'
+import type { LaneName } from './lanes.ts'
 
 /*
  * Back from history to the tail of the ready order: fresh attempts, same id, the claim number goes on so that an old

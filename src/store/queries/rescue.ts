@@ -1,7 +1,8 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import { groupBy } from '../../core/group.ts'
 import { release } from './limits.ts'
-import { type Ending, finish, type LaneName } from './settle.ts'
+import type { LaneName } from './lanes.ts'
+import { type Ending, finish } from './settle.ts'
 
 export interface RescueRequest {
   /** The worker that does the rescuing, or 0 when none has registered yet. */

@@ -1,6 +1,6 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import { redrive } from './redrive.ts'
-import type { LaneName } from './settle.ts'
+import type { LaneName } from './lanes.ts'
 
 /** Whoever resolves another undo of the same job at the same moment waits here, and then counts what is left anew. */
 const lockStatement = repeatable(

@@ -1,6 +1,7 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import type { FinalState } from '../../core/states.ts'
 import { stateCode } from '../../core/states.ts'
+import type { LaneName } from './lanes.ts'
 import { type BreakerTurn, release, type Released } from './limits.ts'
 import { tell } from './tell.ts'
 
@@ -190,11 +191,6 @@ const returnStatement = repeatable(
   )
   select id::text as id, queue_id, priority, state from back`,
 )
-
-export interface LaneName {
-  readonly queueId: number
-  readonly priority: number
-}
 
 export interface Settled {
   /** Ids that were ours; the others had been lost. */

@@ -1,6 +1,6 @@
 import { type Queryable, repeatable, once } from '../connection.ts'
 import type { StepEntry, StepJob } from './steps.ts'
-import type { LaneName } from './settle.ts'
+import type { LaneName } from './lanes.ts'
 
 /**
  * One row lock decides between a job that parks and a signal that comes: whoever is second sees what the first has done,

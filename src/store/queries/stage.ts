@@ -1,5 +1,5 @@
 import { type Queryable, repeatable } from '../connection.ts'
-import type { LaneName } from './settle.ts'
+import type { LaneName } from './lanes.ts'
 
 /* Locks in due order and skips what another process is staging; the row lock also gives the transaction its id before seq is drawn. */
 const stageStatement = repeatable(

@@ -1,5 +1,6 @@
 import { type Connection, type Queryable, repeatable } from '../connection.ts'
-import { type LaneName, promote } from './settle.ts'
+import type { LaneName } from './lanes.ts'
+import { promote } from './settle.ts'
 
 const foldStatement = repeatable(
   'lw_fold',
