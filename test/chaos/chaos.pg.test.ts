@@ -1,6 +1,7 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { legwork, type Legwork } from '../../src/index.ts'
+import { openPool } from '../support/pool.ts'
 import { type PostgresServer, startPostgres } from '../support/postgres-server.ts'
 import { chaosJobs, runTable } from './chaos-jobs.ts'
 import { explain, type Incidents, type RunRow } from './explain.ts'
@@ -14,10 +15,7 @@ const pace = 140
 test('2,000 jobs survive killed workers and a restart of the database', { timeout: 240_000 }, async ({ annotate }) => {
   const server = await startPostgres()
   onTestFinished(() => server.stop())
-  const pool = new pg.Pool({ connectionString: server.url, max: 2 })
-  pool.on('error', () => undefined)
-  pool.on('connect', (client) => client.on('error', () => undefined))
-  onTestFinished(() => pool.end())
+  const pool = openPool(server.url)
   await pool.query(runTable)
   const lw = await legwork({ jobs: chaosJobs(async () => undefined), database: server.url })
   onTestFinished(() => lw.close())

@@ -1,7 +1,8 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { legwork } from '../../src/index.ts'
 import { freshDatabase } from '../support/database.ts'
+import { openPool } from '../support/pool.ts'
 import { limitedJob, violationTable } from './limits-jobs.ts'
 import { run, until } from './processes.ts'
 
@@ -14,8 +15,7 @@ test(
   async () => {
     const database = await freshDatabase()
     if (database.kind !== 'postgres') throw new Error('this test needs a server')
-    const pool = new pg.Pool({ connectionString: database.url, max: 2 })
-    onTestFinished(() => pool.end())
+    const pool = openPool(database.url)
     await pool.query(violationTable)
     const lw = await legwork({ jobs: [limitedJob(pool)], database: database.url })
     onTestFinished(() => lw.close())

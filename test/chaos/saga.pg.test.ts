@@ -1,6 +1,7 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { legwork } from '../../src/index.ts'
+import { openPool } from '../support/pool.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 import { run, type Script, until } from './processes.ts'
 import { fails, sagaJobs, sagaTables } from './saga-jobs.ts'
@@ -13,8 +14,7 @@ const pace = 12
 test('200 orders with undo survive killed workers: every figure agrees', { timeout: 240_000 }, async () => {
   const server = await startPostgres()
   onTestFinished(() => server.stop())
-  const pool = new pg.Pool({ connectionString: server.url, max: 2 })
-  onTestFinished(() => pool.end())
+  const pool = openPool(server.url)
   await pool.query(sagaTables)
   const { order, all } = sagaJobs(pool)
   const lw = await legwork({ jobs: all, database: server.url })
