@@ -86,13 +86,16 @@ create index job_key on legwork.job (slot, name, key, line) where key is not nul
 create unique index job_unique on legwork.job (slot, name, unique_key) where unique_key is not null;
 create index job_tags on legwork.job using gin (tags) where tags is not null;
 
--- Which job holds a key now. A row without a job is a place where somebody waits: the sweep looks at it.
+-- Which job holds a key now. waiting: jobs may have been set aside for it. A row without a job is a key that has to be
+-- handed to the next in line.
 create table legwork.key_holder (
-  slot   smallint not null,
-  name   text collate "C" not null,
-  key    text collate "C" not null,
-  job_id bigint,
-  primary key (slot, key, name)
+  slot    smallint not null,
+  name    text collate "C" not null,
+  key     text collate "C" not null,
+  job_id  bigint,
+  waiting boolean not null default false,
+  -- the key first: then its index can only be read by keys, not slot by slot, whatever an old statistic says
+  primary key (key, name, slot)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 create index key_holder_free on legwork.key_holder (slot, name, key) where job_id is null;
 

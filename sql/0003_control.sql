@@ -66,9 +66,9 @@ begin
   if new.state = 3 and (old.state, old.priority, old.queue_id) is distinct from (3, new.priority, new.queue_id) then
     new.seq := nextval('legwork.job_seq');
   end if;
-  if moved then
-    new.line := case when new.key is not null then nextval('legwork.job_seq') end;
-    -- It may have held its old key, in a back-off. A place without a job is what the sweep and the next claim look for.
+  if moved then new.line := case when new.key is not null then nextval('legwork.job_seq') end; end if;
+  -- It may have held its old key, in a back-off or because it is the next. The sweep and the next claim look for a place without a job.
+  if moved or (old.state in (2, 3) and new.state = 1) then
     update legwork.key_holder k set job_id = null where k.slot = own and k.name = old.name and k.key = old.key and k.job_id = job;
   end if;
   update legwork.job j

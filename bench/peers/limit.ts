@@ -157,7 +157,7 @@ async function laneOf(raw: Raw): Promise<{ queueId: number; priority: number }> 
 }
 
 async function settle(raw: Raw, { number, ids }: Batch, ears: Ears): Promise<void> {
-  const completed = { state: 'completed', output: null, error: null, reason: null, keyed: false } as const
+  const completed = { state: 'completed', output: null, error: null, reason: null } as const
   const endings = ids.map((id) => ({ id, claim: 1, ...completed }))
   await send(raw, (on) => finish(on, { slot: 0, workerId: 1, emptyBatches: [number] }, endings))
   ears.settled(ids.length)

@@ -1,9 +1,10 @@
 import { LegworkError } from '../core/errors.ts'
 import type { Connection, Queryable } from './connection.ts'
 import { isDisconnect } from './failure.ts'
+import { handOver } from './queries/keys.ts'
 import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
 
-/** Both kinds of outcome. Only keyed endings, and what has a place in a limit, need a transaction around several statements. */
+/** Both kinds of outcome. Only what is waited for, and what has a place in a limit, needs a transaction around several statements. */
 export async function settle(
   connection: Connection,
   scope: SettleScope,
@@ -35,18 +36,20 @@ function giveBackSafely(connection: Connection, scope: SettleScope, returns: rea
 }
 
 async function finishSafely(connection: Connection, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
-  if (!endings.some((ending) => ending.keyed || ending.limited)) {
-    const first = await finish(connection, scope, endings, true)
-    if (first.ids.size === endings.length) return first
-    // Lost, or waited for since it was claimed: that is told in the same commit.
-    const rest = endings.filter(({ id }) => !first.ids.has(id))
-    return both(first, await together(connection, (tx) => finish(tx, scope, rest)))
-  }
-  return together(connection, (tx) => finish(tx, scope, endings))
+  if (endings.some((ending) => ending.awaited || ending.limited))
+    return together(connection, (tx) => finish(tx, scope, endings))
+  const first = await finish(connection, scope, endings, true)
+  const { freed } = first
+  const woken = freed ? await together(connection, (tx) => handOver(tx, scope.slot, freed)) : []
+  const whole = { ...first, woken }
+  if (first.ids.size === endings.length) return whole
+  // Lost, or waited for since it was claimed: that is told in the same commit.
+  const rest = endings.filter(({ id }) => !first.ids.has(id))
+  return both(whole, await together(connection, (tx) => finish(tx, scope, rest)))
 }
 
-/** Outcomes are fenced, so that a transaction whose answer was lost may be repeated. */
-async function together(connection: Connection, work: (tx: Queryable) => Promise<Settled>): Promise<Settled> {
+/** Outcomes are fenced, so that a transaction whose answer was lost may be repeated; so may a hand-over. */
+async function together<T>(connection: Connection, work: (tx: Queryable) => Promise<T>): Promise<T> {
   for (let tries = 0; ; tries++) {
     try {
       return await connection.transaction(work)

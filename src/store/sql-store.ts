@@ -20,6 +20,7 @@ import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } fr
 import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { history } from './queries/history.ts'
+import { sweepKeys } from './queries/keys.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
 import {
   declareLimits,
@@ -49,15 +50,7 @@ import {
 } from './queries/steps.ts'
 import { sendSignal, sendSignalOnce, takeSignal, waitingSignals } from './queries/signals.ts'
 import { nextDue, stage } from './queries/stage.ts'
-import {
-  extendPartitions,
-  foldCounters,
-  forgetOrphans,
-  forgetTokens,
-  prune,
-  type Retention,
-  sweepKeys,
-} from './queries/upkeep.ts'
+import { extendPartitions, foldCounters, forgetOrphans, forgetTokens, prune, type Retention } from './queries/upkeep.ts'
 import {
   beatWorker,
   endWorker,

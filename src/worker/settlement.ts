@@ -62,7 +62,7 @@ export function ending(
   reason: string | null = null,
 ): Ending {
   const { id, claim, key, awaited } = held.job
-  return { id, claim, state, output, error, reason, keyed: key !== undefined || awaited, ...placesOf(held) }
+  return { id, claim, state, output, error, reason, key, awaited, ...placesOf(held) }
 }
 
 /** Nothing for nearly all jobs. */

@@ -194,7 +194,7 @@ export function endingOf(job: ClaimedJob, state: Ending['state'], rest: Partial<
     output: null,
     error: null,
     reason: null,
-    keyed: job.key !== undefined,
+    key: job.key,
     ...rest,
   }
 }

@@ -94,3 +94,30 @@ test('the key of the definition comes from the input as the caller gave it', asy
   expect(await (await engine.enqueue(step, { order: 'A7' }, { key: 'own' })).result()).toBe('own')
   expect(await (await engine.enqueue(step, {})).result()).toBe('none')
 })
+
+test('the next in line that is put off, or cancelled, before it has begun makes way for the one behind it', async () => {
+  const door = gate()
+  const order: unknown[] = []
+  const step = job('step', {}, async ({ input }) => {
+    order.push(input)
+    if (input === 1) await door.opened
+  })
+  const { engine, advance, drain } = await testEngine({ jobs: [step] })
+  const [one, two, three, four] = await engine.enqueueMany(step, [1, 2, 3, 4], { key: 'k' })
+  await advance('1s')
+  await engine.pause('default')
+  door.open()
+  await one?.result()
+  await advance('1s')
+  expect((await two?.status())?.state).toBe('ready')
+  await two?.change({ delay: '1h' })
+  await advance('5s')
+  expect((await three?.status())?.state).toBe('ready')
+  await three?.cancel()
+  await engine.resume('default')
+  await drain()
+  expect(order).toEqual([1, 4])
+  await four?.result()
+  await advance('1h')
+  expect(order).toEqual([1, 4, 2])
+})

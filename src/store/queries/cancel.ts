@@ -1,8 +1,8 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import { fromCodes } from '../../core/states.ts'
+import { handOn } from './keys.ts'
 import { release } from './limits.ts'
 import type { LaneName } from './lanes.ts'
-import { promote } from './settle.ts'
 import { tell } from './tell.ts'
 
 const lockKey = repeatable(
@@ -42,7 +42,7 @@ const cancelStatement = repeatable(
       select slot, id, 12, queue_id, priority, name, attempt, crashes, claim, null, created_at, run_at,
         claimed_at, key, unique_key, tags, headers, trace, input, options, progress, $3::text from ended
   ), released as (
-    delete from legwork.key_holder k
+    update legwork.key_holder k set job_id = null
      where k.slot = $1::smallint and k.key = any(array(select key from ended)) and k.job_id = $2::bigint returning k.name, k.key
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
@@ -72,7 +72,7 @@ export async function cancel(tx: Queryable, slot: number, id: string, reason: st
   if (!row) return { outcome: 'none', isParent: false, woken: [] }
   if (row.queue_id !== null && row.priority !== null)
     return { outcome: row.outcome, isParent: false, woken: [{ queueId: row.queue_id, priority: row.priority }] }
-  const woken = row.names && row.keys ? await promote(tx, slot, row.names, row.keys) : []
+  const woken = row.names && row.keys ? await handOn(tx, slot, { names: row.names, keys: row.keys }) : []
   if (row.awaited) woken.push(...(await tell(tx, slot, [id])))
   // it may have waited in the line of a limit, or been called from there
   if (row.outcome === 'cancelled') woken.push(...(await release(tx, slot, { ids: [id] })).woken)

@@ -48,7 +48,8 @@ export interface Claimed {
  *
  * Keys: the first in line of each key tries to take the key's row in key_holder. The upsert waits for a settle that is
  * just releasing it, and locks the row until this statement commits, so that a settle which comes later sees the jobs
- * set aside here. Rows are taken in (name, key) order, as everywhere, so that statements cannot deadlock.
+ * set aside here, and by `waiting` that there are some. Rows are taken in the order of (key, name), as everywhere, so that
+ * statements cannot deadlock.
  */
 const claimStatement = once(
   'lw_claim',
@@ -64,15 +65,17 @@ const claimStatement = once(
        order by seq limit lane.max for update skip locked) job
      limit $8::int
   ), first as materialized (
-    select distinct on (p.name, p.key) p.name, p.key,
-           case when p.id = (
+    select l.name, l.key, l.waiting,
+           case when l.id = (
              select e.id from legwork.job e
-              where e.slot = $1::smallint and e.name = p.name and e.key = p.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
-              order by e.line limit 1) then p.id end as id
-      from picked p where p.key is not null order by p.name, p.key, p.line
+              where e.slot = $1::smallint and e.name = l.name and e.key = l.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
+              order by e.line limit 1) then l.id end as id
+      from (select name, key, id, row_number() over line as place, lead(id) over line is not null as waiting
+              from picked where key is not null window line as (partition by key, name order by line)) l
+     where l.place = 1
   ), held as (
-    insert into legwork.key_holder as k (slot, name, key, job_id) select $1::smallint, name, key, id from first order by name, key
-      on conflict (slot, key, name) do update set job_id = coalesce(k.job_id, excluded.job_id)
+    insert into legwork.key_holder as k (slot, name, key, job_id, waiting) select $1::smallint, name, key, id, waiting from first order by key, name
+      on conflict (slot, key, name) do update set job_id = coalesce(k.job_id, excluded.job_id), waiting = true
       returning job_id
   ), chosen as materialized (
     select id from picked where key is null
@@ -98,14 +101,14 @@ const claimStatement = once(
   ), leased as (
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
-  select null::int as queue_id, null as name, null::smallint as priority, null as ids, null as inputs, null as created, null::jsonb as keys,
+  select null::int as queue_id, null as name, null::smallint as priority, null as ids, null as inputs, null as created, null::json as keys,
          jsonb_build_object('parked', (select count(*) from aside), 'paused', (select ids from paused),
            'xmin', pg_snapshot_xmin(x)::text, 'xid', pg_current_xact_id_if_assigned()::text, -- after parked, which has made the claim lock its rows
            'relaxed', set_config('synchronous_commit', 'off', true)) as rare
     from pg_current_snapshot() x
   union all
   select queue_id, name, priority, array_agg(id)::text, string_agg(coalesce(input, ''), chr(10)), array_agg(created)::text,
-         jsonb_object_agg(id, key) filter (where key is not null), jsonb_object_agg(id, rare) filter (where rare is not null)
+         case when count(key) > 0 then json_agg(key) end, jsonb_object_agg(id, rare) filter (where rare is not null)
     from claimed group by queue_id, name, priority`,
 )
 
@@ -120,8 +123,8 @@ interface KindRow extends Record<string, unknown> {
   readonly ids: string
   readonly inputs: string
   readonly created: string
-  /** By id, of those that have one. */
-  readonly keys: Readonly<Record<string, string>> | null
+  /** Null when none has one. */
+  readonly keys: readonly (string | null)[] | null
   /** By id, of those that are not as most are. */
   readonly rare: Readonly<Record<string, Rare>> | null
 }
@@ -172,7 +175,7 @@ function addJobs(jobs: ClaimedJob[], row: KindRow, slot: number, batch: number):
   const kind = { slot, batch, queueId, name, priority, createdAt: timesOf(created) }
   for (const [place, id] of ids.entries()) {
     const input = inputs[place] === '' ? null : (inputs[place] ?? null)
-    jobs.push(new ClaimedJob(kind, place, id, input, keys?.[id], rare?.[id]))
+    jobs.push(new ClaimedJob(kind, place, id, input, keys?.[place] ?? undefined, rare?.[id]))
   }
 }
 

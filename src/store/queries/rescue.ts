@@ -79,7 +79,7 @@ const recover = repeatable(
            state = case when ${ends} then j.state else 3 end, -- it may have been in the middle of an undo
            seq = case when ${ends} then j.seq else nextval('legwork.job_seq') end
      where j.slot = $5::smallint and j.id = any(array(select id from mine))
-     returning j.id, j.slot, j.claim, j.queue_id, j.priority, j.attempt, j.claimed_at, j.crashes, j.cancel_reason, j.key is not null as keyed,
+     returning j.id, j.slot, j.claim, j.queue_id, j.priority, j.attempt, j.claimed_at, j.crashes, j.cancel_reason, j.key,
                case when j.worker_id is null then 'ready' when ${hasUndo} then 'stuck' when j.cancel_at is not null then 'cancelled' else 'poisoned' end as verdict,
                j.worker_id is null and j.crashes >= coalesce(($3::jsonb ->> j.name)::int, $4::int) as unwinds
   ), unwound as (
@@ -92,7 +92,7 @@ const recover = repeatable(
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome)
       select slot, id, claim - 1, attempt + 1, $1::int, claimed_at, case when $6::boolean then 'crashed' else 'released' end from moved
   )
-  select id::text as id, slot, claim, queue_id, priority, crashes, cancel_reason, keyed, verdict from moved`,
+  select id::text as id, slot, claim, queue_id, priority, crashes, cancel_reason, key, verdict from moved`,
 )
 
 interface Moved extends Record<string, unknown> {
@@ -103,7 +103,7 @@ interface Moved extends Record<string, unknown> {
   readonly priority: number
   readonly crashes: number
   readonly cancel_reason: string | null
-  readonly keyed: boolean
+  readonly key: string | null
   /** `stuck`: poisoned, and its steps cannot be undone without a person. */
   readonly verdict: 'ready' | 'poisoned' | 'cancelled' | 'stuck'
 }
@@ -149,7 +149,7 @@ async function endRest(
 }
 
 function endingOf(row: Moved): Ending {
-  const common = { id: row.id, claim: row.claim, output: null, keyed: row.keyed }
+  const common = { id: row.id, claim: row.claim, output: null, key: row.key ?? undefined }
   if (row.verdict === 'cancelled')
     return { ...common, state: 'cancelled', error: null, reason: row.cancel_reason ?? 'cancelled' }
   const stuck = row.verdict === 'stuck'

@@ -2,6 +2,7 @@ import { type Queryable, repeatable } from '../connection.ts'
 import type { FinalState } from '../../core/states.ts'
 import { stateCode } from '../../core/states.ts'
 import type { LaneName } from './lanes.ts'
+import { handOn, type Keys } from './keys.ts'
 import { type BreakerTurn, release, type Released } from './limits.ts'
 import { tell } from './tell.ts'
 
@@ -13,8 +14,10 @@ export interface Ending {
   readonly output: string | null
   readonly error: string | null
   readonly reason: string | null
-  /** Set when the job has a key (its place must go to the next in line) or is waited for: it ends in a transaction. */
-  readonly keyed: boolean
+  /** Goes to the next in line. */
+  readonly key?: string | undefined
+  /** Somebody waits for it: it ends in a transaction. */
+  readonly awaited?: boolean
   /** It has places in limits, which go to the next in line: it ends in a transaction. */
   readonly limited?: boolean
   /** Milliseconds for which its error asked to be left alone, for limits with a rate and breakers. */
@@ -45,18 +48,6 @@ export interface SettleScope {
   readonly emptyBatches: readonly number[]
 }
 
-/**
- * Locks in (name, key) order before anything else, as the claim does, so that the two cannot deadlock. Jobs without a
- * key are not left out by a condition: it would bring in the index of the keys, which an old statistic may prefer.
- */
-const lockKeys = repeatable(
-  'lw_settle_lock',
-  `select from legwork.key_holder k
-    where k.slot = $1::smallint and (k.job_id in (select unnest($2::bigint[]))) is true -- hashed; "= any" would compare each with each
-      and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[])))
-    order by k.name, k.key for update`,
-)
-
 /*
  * The fence, as a hashed look-up: a join with the list could be turned round into a scan of the table. The worker is
  * part of it, because a crash of the server may undo a claim and another worker then gets the same claim number. When
@@ -74,7 +65,11 @@ const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_
  * the same commit. Then `awaited` is asked for in the same pass as the count.
  *
  * What the steps below read of `done` stands in front: a row is taken apart only up to the last column that is asked for.
- * A step that has nothing to do, as $5 or $8 (some have a key) tell, does not read it at all.
+ * A step that has nothing to do, as $5 or $8 (the keys) tell, does not read it at all.
+ *
+ * Keys: only the index of its primary key finds the rows of $8, and it walks over them in its own order; claims take them in
+ * the same, so that the two cannot deadlock. A key that is waited for leaves a mark (see keys.ts). Whether it is must not be
+ * a condition of the delete: that would be checked against an old version of a row that a claim is just changing.
  */
 const finishStatement = repeatable(
   'lw_settle_finish',
@@ -96,9 +91,10 @@ const finishStatement = repeatable(
         from done where $5::jsonb is not null and final <> 10
   ), released as (
     delete from legwork.key_holder k
-     where k.slot = $1::smallint and k.key = any(array(select key from done where $8::boolean and key is not null))
-       and (k.job_id in (select id from done where key is not null)) is true
-     returning k.name, k.key
+     where k.slot = $1::smallint and k.key = any($8::text[]) and (k.job_id in (select id from done where key is not null)) is true
+     returning k.name, k.key, k.waiting
+  ), marked as (
+    insert into legwork.key_holder (slot, name, key, waiting) select $1::smallint, name, key, true from released where waiting
   ), emptied as (
     delete from legwork.lease where worker_id = $2::int and batch = any($6::int[])
        and (select count(*) from done) = cardinality($3::bigint[])
@@ -109,29 +105,7 @@ const finishStatement = repeatable(
   )
   select case when d.n < cardinality($3::bigint[]) then coalesce((select array_agg(id::text) from done), '{}') end as ids, r.names, r.keys, d.awaited
     from (select count(*) as n, array_agg(id::text) filter (where awaited) as awaited from done) d,
-         (select array_agg(name order by name, key) as names, array_agg(key order by name, key) as keys from released) r`,
-)
-
-/**
- * Makes the first in line of each key ready, if it was set aside. One that is ready already needs no help, and looking
- * beyond it would read the whole line. Its own statement: its snapshot must be newer than the key locks.
- */
-const promoteStatement = repeatable(
-  'lw_promote',
-  `with freed as (
-    update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
-     where j.slot = $1::smallint and j.state = 2 and j.id = any(array(
-       select (select case when h.state = 2 then h.id end
-                 from (select e.id, e.state from legwork.job e
-                        where e.slot = $1::smallint and e.name = u.name and e.key = u.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
-                        order by e.line limit 1) h)
-         from unnest($2::text[], $3::text[]) as u(name, key)))
-     returning j.queue_id, j.name, j.priority
-  ), counted as (
-    insert into legwork.tally (queue_id, name, state, n)
-      select queue_id, name, s.state, s.sign * count(*) from freed, (values (2, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
-  )
-  select distinct queue_id, priority from freed`,
+         (select array_agg(name) as names, array_agg(key) as keys from released where waiting) r`,
 )
 
 /** Unless a cancel came first: then the run is undone as it was. */
@@ -195,6 +169,8 @@ const returnStatement = repeatable(
 export interface Settled {
   /** Ids that were ours; the others had been lost. */
   readonly ids: ReadonlySet<string>
+  /** Keys that were freed and have to be handed over, in a transaction of their own. */
+  readonly freed?: Keys
   /** Lanes in which this made jobs ready. */
   readonly woken: readonly LaneName[]
   /** Milliseconds until a limit lets somebody in by time alone. */
@@ -204,18 +180,17 @@ export interface Settled {
 }
 
 /**
- * Ends jobs: moves each row that is still ours from `job` to `finished`, frees its key and wakes the next in line, tells
- * who waits for it. Outside of a transaction (`alone`) only for jobs without a key, and those that are waited for stay.
+ * Ends jobs: moves each row that is still ours from `job` to `finished`, frees its key and, in a transaction, hands that over
+ * and tells who waits for it. Outside of one (`alone`) the jobs that are waited for stay, and `freed` has the keys.
  */
 export async function finish(
-  tx: Queryable,
+  on: Queryable,
   scope: SettleScope,
   endings: readonly Ending[],
   alone = false,
 ): Promise<Settled> {
-  const keyed = endings.some((ending) => ending.keyed)
-  if (keyed) await tx.query(lockKeys, [scope.slot, endings.map((ending) => ending.id)])
-  const [row] = await tx.query<FinishRow>(finishStatement, [
+  const keys = endings.flatMap(({ key }) => key ?? [])
+  const [row] = await on.query<FinishRow>(finishStatement, [
     scope.slot,
     scope.workerId,
     arrayText(endings, (ending) => ending.id),
@@ -223,13 +198,15 @@ export async function finish(
     endings.some(isRemarkable) ? byId(endings.filter(isRemarkable), remarksOf) : null,
     scope.emptyBatches,
     commonClaim(endings),
-    keyed,
+    keys,
     !alone,
   ])
-  const woken = row?.names && row.keys ? await promote(tx, scope.slot, row.names, row.keys) : []
-  if (row?.awaited) woken.push(...(await tell(tx, scope.slot, row.awaited)))
   const ids = new Set(row?.ids ?? endings.map((ending) => ending.id))
-  return withReleased({ ids, woken }, await freePlaces(tx, scope.slot, endings, ids, hasPassed))
+  const freed = row?.names && row.keys ? { names: row.names, keys: row.keys } : undefined
+  if (alone) return { ids, woken: [], ...(freed && { freed }) }
+  const woken = freed ? await handOn(on, scope.slot, freed) : []
+  if (row?.awaited) woken.push(...(await tell(on, scope.slot, row.awaited)))
+  return withReleased({ ids, woken }, await freePlaces(on, scope.slot, endings, ids, hasPassed))
 }
 
 interface FinishRow extends Record<string, unknown> {
@@ -281,17 +258,6 @@ function hasPassed({ state, error }: Ending): boolean | undefined {
 
 function hasFailed({ outcome }: Return): boolean | undefined {
   return outcome === 'retry' ? false : undefined
-}
-
-/** Makes the first blocked job of each key ready; the keys must have been freed by an earlier statement of `tx`. */
-export async function promote(
-  tx: Queryable,
-  slot: number,
-  names: readonly string[],
-  keys: readonly string[],
-): Promise<LaneName[]> {
-  const rows = await tx.query<{ queue_id: number; priority: number }>(promoteStatement, [slot, names, keys])
-  return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
 }
 
 /** The claim number that all have, if they have one in common. */

@@ -1,6 +1,4 @@
 import { type Connection, type Queryable, repeatable } from '../connection.ts'
-import type { LaneName } from './lanes.ts'
-import { promote } from './settle.ts'
 
 const foldStatement = repeatable(
   'lw_fold',
@@ -10,18 +8,6 @@ const foldStatement = repeatable(
   insert into legwork.count as c (queue_id, name, state, n)
     select queue_id, name, state, sum(n) from gone group by 1, 2, 3 order by 1, 2, 3
     on conflict (queue_id, name, state) do update set n = c.n + excluded.n`,
-)
-
-/** Places in key_holder that nobody holds: somebody was set aside while the key was changing hands. */
-const freeKeys = repeatable(
-  'lw_free_keys',
-  `with free as materialized (
-    select name, key from legwork.key_holder where slot = $1::smallint and job_id is null order by name, key limit 500 for update skip locked
-  )
-  delete from legwork.key_holder k
-   where k.slot = $1::smallint and k.job_id is null and k.key = any(array(select key from free))
-     and ((k.name, k.key) in (select name, key from free)) is true
-   returning k.name, k.key`,
 )
 
 const addPartitions = repeatable(
@@ -125,15 +111,6 @@ const pruneCount = repeatable(
 /** Adds up the counter rows. */
 export async function foldCounters(on: Queryable): Promise<void> {
   await on.query(foldStatement, [])
-}
-
-/** Frees keys that nobody holds and wakes the first in line of each; call it in a transaction. */
-export async function sweepKeys(tx: Queryable, slot: number): Promise<LaneName[]> {
-  const freed = await tx.query<{ name: string; key: string }>(freeKeys, [slot])
-  if (freed.length === 0) return []
-  const names = freed.map((row) => row.name)
-  const keys = freed.map((row) => row.key)
-  return promote(tx, slot, names, keys)
 }
 
 /** Forgets the steps, signals and idempotency keys of jobs that are not even in history any more. */
