@@ -1,85 +1,80 @@
 import { optionError } from '../errors.ts'
-import { type CronRule, type Dialect, parseCron } from './cron.ts'
-import { type DstPolicy, Zone } from './zone.ts'
+import type { DstPolicy } from './clock-rule.ts'
+import { type Setting, instantOf, regionsOf, rulesOf } from './compile.ts'
+import { describeSpec } from './describe.ts'
+import { filtered } from './region.ts'
+import { type Rule, anyOf, bounded } from './rule.ts'
+import type { CalendarRules, TimetableSpec } from './spec.ts'
+import { Zone } from './zone.ts'
 
-export interface TimetableOptions {
-  /** Five fields as in Vixie cron, or what `dialect` says; may begin with `CRON_TZ=`. */
-  readonly cron: string
-  /** Default `'vixie'`. */
-  readonly dialect?: Dialect
-  /** An IANA zone. Default `'UTC'`. */
-  readonly timezone?: string
-  /** For times of day without wildcard or step. Default: `'after'` a gap, the `'first'` of an overlap. */
-  readonly dst?: Partial<DstPolicy>
+/** What a timetable may need beside its spec. */
+export interface TimetableContext {
+  /** Decides the values of `H`, so that they stay the same: the id of the schedule. */
+  readonly seed?: string
+  /** The calendars that `exclude` and `only` may name. */
+  readonly calendars?: Readonly<Record<string, CalendarRules>>
 }
 
-/** The instants of a rule. */
+/** The instants of a spec. */
 export interface Timetable {
   /** The first instant after this one; undefined when there is none. */
   next(after: Date): Date | undefined
   /** The last instant before this one. */
   previous(before: Date): Date | undefined
+  /** The spec as a plain English sentence. */
+  describe(): string
 }
 
-const dayLength = 86_400_000
-
-/** The Gregorian calendar repeats after 400 years: what does not come in that time never comes. */
-const cycle = 146_097
+const ruleNames = ['cron', 'every', 'at', 'calendar', 'rrule'] as const
 
 /**
- * Makes the timetable of a cron text.
- * @throws LW_OPTION_INVALID for a malformed text, an unknown zone, two zones, or a rule that never fires
+ * Makes the timetable of a spec.
+ * @throws LW_OPTION_INVALID for a malformed rule, an unknown zone or calendar, two zones, or a spec that never fires
  */
-export function timetable({ cron, dialect, timezone, dst }: TimetableOptions): Timetable {
-  const rule = parseCron(cron, dialect)
-  if (rule.timezone !== undefined && timezone !== undefined && rule.timezone !== timezone)
-    throw optionError('timezone', `left out, or ${rule.timezone} as the cron text says`, timezone)
-  const zone = new Zone(rule.timezone ?? timezone ?? 'UTC')
-  const policy: DstPolicy = rule.isInterval
-    ? { gap: 'skip', overlap: 'both' }
-    : { gap: 'after', overlap: 'first', ...dst }
-  const made = new CronTimetable(rule, zone, policy)
-  if (!made.next(new Date(0))) throw optionError('cron', 'a rule that fires at some time; no date fits it', cron)
-  return made
+export function timetable(spec: TimetableSpec, context: TimetableContext = {}): Timetable {
+  const setting: Setting = {
+    timezone: spec.timezone,
+    dst: policyOf(spec.dst),
+    seed: context.seed,
+    calendars: context.calendars ?? {},
+  }
+  Zone.named(spec.timezone ?? 'UTC')
+  const rules = rulesOf(spec, setting)
+  if (rules.length === 0) throw optionError('schedule', `a spec with one of ${ruleNames.join(', ')}`, spec)
+  const from = spec.startAt === undefined ? -Infinity : instantOf(spec.startAt, 'startAt', setting)
+  const to = spec.endAt === undefined ? Infinity : instantOf(spec.endAt, 'endAt', setting)
+  const only = spec.only === undefined ? undefined : regionsOf(spec.only, setting)
+  const rule = bounded(filtered(anyOf(rules), regionsOf(spec.exclude, setting), only), from, to)
+  refuseIdle(spec, rules, rule)
+  return {
+    next: (after) => dateOf(rule.next(after.getTime())),
+    previous: (before) => dateOf(rule.previous(before.getTime())),
+    describe: () => describeSpec(spec, context.seed),
+  }
 }
 
-class CronTimetable implements Timetable {
-  readonly #rule: CronRule
-  readonly #zone: Zone
-  readonly #policy: DstPolicy
+/** Each rule must fire at some time, and something must remain of all of them. */
+function refuseIdle(spec: TimetableSpec, rules: readonly Rule[], whole: Rule): void {
+  const names = ruleNames.filter((name) => spec[name] !== undefined)
+  const idle = rules.find((rule) => rule.next(0) === undefined && rule.previous(0) === undefined)
+  if (idle) throw optionError(names.join(' and '), 'rules that fire at some time; no date fits one of them', spec)
+  if (whole.next(0) === undefined)
+    throw optionError(
+      'schedule',
+      'a spec that fires at some time; startAt, endAt, exclude and only leave nothing',
+      spec,
+    )
+}
 
-  constructor(rule: CronRule, zone: Zone, policy: DstPolicy) {
-    this.#rule = rule
-    this.#zone = zone
-    this.#policy = policy
-  }
+function policyOf(dst: Partial<DstPolicy> = {}): DstPolicy {
+  const policy = { gap: 'after', overlap: 'first', ...dst } as const
+  if (!['after', 'shift', 'skip'].includes(policy.gap))
+    throw optionError('dst.gap', "'after', 'shift' or 'skip'", policy.gap)
+  if (!['first', 'last', 'both'].includes(policy.overlap))
+    throw optionError('dst.overlap', "'first', 'last' or 'both'", policy.overlap)
+  return policy
+}
 
-  next(after: Date): Date | undefined {
-    return this.#search(after.getTime(), 1)
-  }
-
-  previous(before: Date): Date | undefined {
-    return this.#search(before.getTime(), -1)
-  }
-
-  /** Goes over the days of the zone's clock. Where it is changed, a day may reach into the next: that one is asked too. */
-  #search(from: number, direction: 1 | -1): Date | undefined {
-    const first = Math.floor(this.#zone.wallAt(from) / dayLength) - direction
-    for (let n = 0, day = first; n <= cycle; n++, day += direction) {
-      const found = this.#beyond(day, from, direction)
-      if (found === undefined) continue
-      const other = this.#beyond(day + direction, from, direction) ?? found
-      return new Date(direction === 1 ? Math.min(found, other) : Math.max(found, other))
-    }
-    return undefined
-  }
-
-  #beyond(day: number, from: number, direction: 1 | -1): number | undefined {
-    if (!this.#rule.matches(new Date(day * dayLength))) return undefined
-    const instants = this.#rule.times
-      .flatMap((time) => this.#zone.instantsOf(day * dayLength + time, this.#policy))
-      .filter((instant) => (instant - from) * direction > 0)
-    if (instants.length === 0) return undefined
-    return instants.reduce((a, b) => (direction === 1 ? Math.min(a, b) : Math.max(a, b)))
-  }
+function dateOf(instant: number | undefined): Date | undefined {
+  return instant === undefined ? undefined : new Date(instant)
 }
