@@ -92,7 +92,7 @@ function atRule(at: readonly (Date | string)[], setting: Setting): Rule {
 
 function clockOf(parsed: ParsedRecurrence, setting: Setting): Rule {
   const zone = zoneOf(parsed.timezone, setting)
-  const recurrence = parsed.in((instant) => zone.wallAt(instant))
+  const recurrence = parsed.on((instant) => zone.wallAt(instant))
   const isFast = ['HOURLY', 'MINUTELY', 'SECONDLY'].includes(recurrence.frequency)
   return new ClockRule(recurrenceRule(recurrence), zone, isFast ? throughChanges : setting.dst)
 }

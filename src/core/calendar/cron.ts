@@ -180,11 +180,11 @@ function unknownNickname(body: string, { hasNicknames }: DialectRules): Error {
 }
 
 function wrongCount(text: string, dialect: Dialect, count: number): Error {
-  const layouts = Object.values(dialects[dialect].layouts).map((layout) => `${layout.length} (${layout.join(' ')})`)
+  const own = Object.values(dialects[dialect].layouts).map((layout) => `${layout.length} (${layout.join(' ')})`)
   const others = Object.entries(dialects).filter(([name, { layouts }]) => name !== dialect && layouts[count])
   return new LegworkError(
     'LW_OPTION_INVALID',
-    `Option cron must be of ${layouts.join(' or ')} fields in the dialect '${dialect}'; received ${JSON.stringify(text)}.`,
+    `Option cron must be of ${own.join(' or ')} fields in the dialect '${dialect}'; received ${JSON.stringify(text)}.`,
     {
       ...(others.length > 0 && {
         hint: `Texts of ${count} fields are of the dialect ${others.map(([name]) => `'${name}'`).join(' or ')}.`,

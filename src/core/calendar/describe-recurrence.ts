@@ -40,7 +40,7 @@ function timePhrase({ hours, minutes, seconds }: Recurrence): string[] {
   return [
     ...(hours.length > 0 ? [`in the hours ${ranged(hours, String)}`] : []),
     ...(minutes.length > 0 ? [`at minute ${ranged(minutes, String)}`] : []),
-    ...(seconds.length > 0 && seconds.some((second) => second > 0) ? [`at second ${ranged(seconds, String)}`] : []),
+    ...(seconds.some((second) => second > 0) ? [`at second ${ranged(seconds, String)}`] : []),
   ]
 }
 

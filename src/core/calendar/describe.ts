@@ -35,9 +35,9 @@ function phrasesOf(rules: InstantRules, seed: string | undefined, isTimes: boole
       : [everyPhrase(milliseconds(rules.every, 'every'), milliseconds(rules.phase ?? 0, 'phase'))]),
     ...(at.length > 0 ? [`at ${some(at.map(shown))}`] : []),
     ...listOf(rules.rrule).map((text) => {
-      const { timezone, in: inZone } = parseRecurrence(text)
+      const { timezone, on } = parseRecurrence(text)
       const zone = Zone.named(timezone ?? 'UTC')
-      return describeRecurrence(inZone((instant) => zone.wallAt(instant)))
+      return describeRecurrence(on((instant) => zone.wallAt(instant)))
     }),
   ]
 }

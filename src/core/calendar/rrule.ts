@@ -44,7 +44,7 @@ export interface ParsedRecurrence {
   /** The zone of DTSTART, if it says one. */
   readonly timezone: string | undefined
   /** The rule, once the zone is known: an UNTIL in UTC depends on it. */
-  in(wallAt: (instant: number) => number): Recurrence
+  readonly on: (wallAt: (instant: number) => number) => Recurrence
 }
 
 const weekdayNames = ['SU', 'MO', 'TU', 'WE', 'TH', 'FR', 'SA']
@@ -70,9 +70,8 @@ const parts = [
  * @throws LW_OPTION_INVALID naming the part and the rule it breaks
  */
 export function parseRecurrence(text: string): ParsedRecurrence {
-  const lines = String(text)
-    .trim()
-    .split(/\s*\n\s*/)
+  if (typeof text !== 'string') throw optionError('rrule', 'a text, or a list of them', text)
+  const lines = text.trim().split(/\s*\n\s*/)
   const { start, timezone } = startOf(lines, text)
   const rule = lines.map((line) => /^RRULE:(.+)$/i.exec(line)?.[1]).find((line) => line !== undefined)
   const other = lines.find((line) => !/^(RRULE|DTSTART)\b/i.test(line))
@@ -88,7 +87,7 @@ export function parseRecurrence(text: string): ParsedRecurrence {
   if (!frequency) throw optionError('FREQ of rrule', `one of ${frequencies.join(', ')}`, given.get('FREQ') ?? text)
   if (given.has('COUNT') && given.has('UNTIL'))
     throw optionError('rrule', 'given with COUNT or UNTIL and not with both', text)
-  return { timezone, in: (wallAt) => fill(frequency, given, start, wallAt) }
+  return { timezone, on: (wallAt) => fill(frequency, given, start, wallAt) }
 }
 
 function splitPart(part: string, text: string): [string, string] {

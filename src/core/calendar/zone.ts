@@ -31,7 +31,9 @@ export class Zone {
 
   /** One zone is shared by all who ask for it. @throws LW_OPTION_INVALID for a zone that the runtime does not know */
   static named(name: string): Zone {
-    const key = String(name).toLowerCase()
+    if (typeof name !== 'string')
+      throw optionError('timezone', 'a zone of the IANA database such as Europe/Berlin', name)
+    const key = name.toLowerCase()
     const zone = zones.get(key) ?? new Zone(name)
     zones.set(key, zone)
     return zone
