@@ -6,8 +6,9 @@ import { ListRule, type WallRule } from './rule.ts'
 const dayLength = 86_400_000
 const units: Readonly<Partial<Record<string, number>>> = { HOURLY: 3_600_000, MINUTELY: 60_000, SECONDLY: 1_000 }
 
-/** A search ends after so many periods without a time: more than 400 years of days. */
-const mostPeriods = 150_000
+/** A search ends after so many periods without a time: those of 400 years, after which the calendar repeats. */
+const mostPeriods: Readonly<Partial<Record<string, number>>> = { YEARLY: 400, MONTHLY: 4_800, WEEKLY: 20_872 }
+const mostDays = 146_097
 const mostCounted = 10_000
 
 /** The times of a recurrence rule. @throws LW_OPTION_INVALID for a COUNT above 10,000 */
@@ -28,18 +29,20 @@ class RecurrenceRule implements WallRule {
   readonly #rule: Recurrence
   readonly #unit: number | undefined
   readonly #times: readonly number[]
+  readonly #most: number
   #cached: { period: number; times: readonly number[] } = { period: Number.NaN, times: [] }
 
   constructor(rule: Recurrence) {
     this.#rule = rule
     this.#unit = units[rule.frequency]
     this.#times = timesOf(rule)
+    this.#most = mostPeriods[rule.frequency] ?? mostDays
   }
 
   from(wall: number): number | undefined {
     const from = Math.max(wall, this.#rule.start)
     let period = this.#aligned(this.#periodOf(from), 1)
-    for (let n = 0; n < mostPeriods; n++) {
+    for (let n = 0; n < this.#most; n++) {
       const found = this.#timesIn(period).find((time) => time >= from)
       if (found !== undefined) return found <= this.#rule.until ? found : undefined
       period = this.#aligned(Math.max(period + 1, this.#skipTo(period, 1)), 1)
@@ -51,7 +54,7 @@ class RecurrenceRule implements WallRule {
   upTo(wall: number): number | undefined {
     const to = Math.min(wall, this.#rule.until)
     let period = this.#aligned(this.#periodOf(to), -1)
-    for (let n = 0; n < mostPeriods; n++) {
+    for (let n = 0; n < this.#most; n++) {
       const found = this.#timesIn(period).findLast((time) => time <= to)
       if (found !== undefined) return found >= this.#rule.start ? found : undefined
       if (this.#startOf(period) <= this.#rule.start) return undefined
