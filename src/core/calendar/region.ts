@@ -96,7 +96,8 @@ export class InstantRegion implements Region {
   }
 }
 
-/** So many stretches are left out one after the other, at most, before a timetable counts as ended: 400 years of days. */
+/** A timetable has ended when nothing remains for as long as the calendar takes to repeat, or in so many stretches. */
+const longestSearch = 400 * 365.2425 * 86_400_000
 const mostSkips = 150_000
 
 /** A rule without what lies in `exclude`, and if there is an `only`, without what does not lie in it. */
@@ -112,7 +113,9 @@ export function filtered(rule: Rule, exclude: readonly Region[], only: readonly 
   const search = (from: number, direction: Direction): number | undefined => {
     const step = (instant: number) => (direction === 1 ? rule.next(instant) : rule.previous(instant))
     let found = step(from)
+    const start = found ?? from
     for (let skips = 0; found !== undefined && skips < mostSkips; skips++) {
+      if (Math.abs(found - start) > longestSearch) return undefined
       const place = allowed(found, direction)
       if (place === found || place === undefined) return place
       found = step(place - direction)
