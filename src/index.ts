@@ -1,4 +1,5 @@
 export { legwork } from './engine.ts'
+export { timetable } from './core/calendar/timetable.ts'
 export { job } from './core/definition.ts'
 export { Abort, RetryAfter, Snooze, StepError } from './core/outcome.ts'
 export { errorCodes, LegworkError } from './core/errors.ts'
@@ -17,6 +18,18 @@ export type {
   LegworkOptions,
   WorkOptions,
 } from './api.ts'
+export type { DstPolicy } from './core/calendar/clock-rule.ts'
+export type { Dialect } from './core/calendar/cron.ts'
+export type {
+  CalendarField,
+  CalendarFields,
+  CalendarRules,
+  InstantRules,
+  TimeRules,
+  Times,
+  TimetableSpec,
+} from './core/calendar/spec.ts'
+export type { Timetable, TimetableContext } from './core/calendar/timetable.ts'
 export type { Callable, JobCall, RunAll, RunAllOptions, RunChild, RunOptions, Settled } from './core/call.ts'
 export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'

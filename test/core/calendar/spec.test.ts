@@ -179,3 +179,13 @@ test.each([
 ] as const)('%j reads: %s', (spec, sentence) => {
   expect(timetable(spec, { calendars }).describe()).toBe(sentence)
 })
+
+test('a rule for every second passes a year that is left out in one step, both ways', () => {
+  const sparse = timetable({
+    cron: '* * * * * *',
+    dialect: 'seconds',
+    exclude: { between: [['2026-01-01', '2027-01-01']] },
+  })
+  expect(sparse.next(new Date('2026-01-01T00:00Z'))?.toISOString()).toBe('2027-01-01T00:00:00.000Z')
+  expect(sparse.previous(new Date('2026-07-01T00:00Z'))?.toISOString()).toBe('2025-12-31T23:59:59.000Z')
+})
