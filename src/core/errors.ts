@@ -19,6 +19,7 @@ export const errorCodes = {
   LW_JOB_COMPENSATION_FAILED: 'The job failed, and not all of its steps could be undone.',
   LW_STEP_NESTED: 'A step was begun inside of another step.',
   LW_STEP_INTERRUPTED: 'A step that may run at most once was cut off.',
+  LW_HOLD_EXPIRED: 'A hold was not confirmed in time.',
   LW_STEP_DRIFT: 'The code asks for something else under a name than the job remembers.',
   LW_REPLAY_DIFFERS: 'A handler that was run again asked for other steps than its job remembers.',
   LW_STEP_TIMEOUT: 'One try of a step ran longer than its timeout.',
