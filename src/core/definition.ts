@@ -3,7 +3,7 @@ import type { JobCall } from './call.ts'
 import type { Schema, Wire } from './codec.ts'
 import type { JobContext } from './context.ts'
 import type { Checkpoint } from './durable.ts'
-import { type Duration, milliseconds } from './duration.ts'
+import { type Duration, milliseconds, positive } from './duration.ts'
 import { optionError } from './errors.ts'
 import { type BreakerOptions, type Limit, type LimitPlan, limitPlans } from './limit.ts'
 import { type Priority, priorityNumber } from './priority.ts'
@@ -52,6 +52,11 @@ export interface JobOptions<
   readonly retry?: RetryOptions | number | false
   /** How long one attempt may take; its signal aborts then, and what it does later is not recorded. Default none. */
   readonly timeout?: Duration
+  /**
+   * A job that has not started so long after it may run is not run any more: it ends as cancelled, with the reason `expired`.
+   * What was begun once goes on. Default none.
+   */
+  readonly startWithin?: Duration
   /** `'urgent' | 'high' | 'normal' | 'low'`, or a number where smaller goes first. Default `'normal'` (0). */
   readonly priority?: Priority
   /** Jobs of this definition with the same key run one at a time, in the order they were enqueued. */
@@ -103,6 +108,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly signals: SignalSchemas
   readonly retry: RetryPolicy
   readonly timeout: number | undefined
+  readonly startWithin: number | undefined
   readonly priority: number
   readonly key: ((input: In) => string | undefined) | undefined
   /** Its limits and breakers. */
@@ -162,6 +168,7 @@ export function job<
     signals: Object.freeze({ ...given.signals }),
     retry: retryPolicy(given.retry),
     timeout: given.timeout === undefined ? undefined : milliseconds(given.timeout, 'timeout'),
+    startWithin: given.startWithin === undefined ? undefined : positive(given.startWithin, 'startWithin'),
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
     limits: limitPlans(name, given.limit, given.breaker),

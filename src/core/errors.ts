@@ -12,6 +12,7 @@ export const errorCodes = {
   LW_IDEMPOTENCY_MISMATCH: 'The idempotency key was used for another input.',
   LW_JOB_DEAD: 'The job failed for good.',
   LW_JOB_CANCELLED: 'The job was cancelled.',
+  LW_JOB_EXPIRED: 'The job had not started by the time it had for that.',
   LW_DEPENDENCY_FAILED: 'A job that this one comes after did not complete.',
   LW_JOB_TIMEOUT: 'An attempt ran longer than its timeout.',
   LW_JOB_POISONED: 'The job was running each time several workers died.',

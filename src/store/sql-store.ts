@@ -16,6 +16,7 @@ import {
 import { cancel } from './queries/cancel.ts'
 import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
+import { expire, findLate } from './queries/expire.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
@@ -147,6 +148,12 @@ export function createStore(connection: Connection): Store {
     resumeQueue: (name) => resumeQueue(connection, name),
     define: (rows) => define(connection, rows),
 
+    async expire(slot, workerId, limit) {
+      const ids = await findLate(connection, slot, limit)
+      if (ids.length === 0) return { jobs: [], woken: [], more: false }
+      const expired = await connection.transaction((tx) => expire(tx, slot, workerId, ids))
+      return { ...expired, more: expired.jobs.length === limit }
+    },
     async sweep(slot) {
       await foldCounters(connection)
       const freed = await connection.transaction((tx) => sweepKeys(tx, slot))

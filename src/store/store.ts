@@ -5,6 +5,7 @@ import type { Patch } from '../core/change.ts'
 import type { Changed } from './queries/change.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
+import type { Expired } from './queries/expire.ts'
 import type { Fork, ForkPlan } from './queries/fork.ts'
 import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { HistoryRow } from './queries/history.ts'
@@ -169,6 +170,8 @@ export interface Store {
   define(rows: readonly DefinitionRow[]): Promise<void>
 
   /** Frees keys whose next in line was missed, folds counters; cheap, often. */
+  /** Ends jobs that wait and should have started before now, at most so many; of how many it knew. */
+  expire(slot: number, workerId: number, limit: number): Promise<Expired & { readonly more: boolean }>
   sweep(slot: number): Promise<readonly LaneName[]>
   /** Makes partitions, drops old history, vacuums where the server does not; seldom. */
   maintain(retention: Retention): Promise<{ partitions: number; rows: number }>

@@ -24,6 +24,8 @@ export interface MaintenanceParts {
 }
 
 const stageBatch = 1_000
+/** Late jobs that one transaction ends. */
+const expireBatch = 500
 /** Limiters that one statement lets in at. */
 const limitBatch = 100
 const tidyEvery = 2_000
@@ -124,7 +126,24 @@ export class Maintenance {
       if (workers.length > 0) events.emit('rescued', { workers, returned, poisoned, cancelled })
       onMoved(rescued.woken, [...rescued.poisoned, ...rescued.cancelled])
     }
-    for (const slot of slots()) onMoved(await store.sweep(slot), [])
+    for (const slot of slots()) {
+      await this.#expire(slot)
+      onMoved(await store.sweep(slot), [])
+    }
+  }
+
+  /** What nobody claims because its queue is paused or full, or it waits for a key or a limit. */
+  async #expire(slot: number): Promise<void> {
+    const { store, workerId, events, onMoved } = this.#parts
+    for (let more = true; more && !this.#stopped;) {
+      const expired = await store.expire(slot, workerId(), expireBatch)
+      for (const job of expired.jobs) events.emit('cancelled', { ...job, reason: 'expired' })
+      onMoved(
+        expired.woken,
+        expired.jobs.map(({ id }) => id),
+      )
+      more = expired.more
+    }
   }
 
   async #maintain(): Promise<void> {

@@ -21,6 +21,8 @@ export class Held {
   limited = false
   /** Milliseconds for which its error asked to be left alone. */
   slow = 0
+  /** It was not run, so that no attempt counts. */
+  refused = false
   /** Why it cannot even begin. */
   broken: unknown = undefined
 

@@ -86,7 +86,7 @@ const columnsStatement = once(
   ), added as (
     insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, line, trace, input, headers, options, tags)
       select slot, (seq << 8) | slot, queue_id, priority, seq, case when run_at > legwork.now() then 1 else 3 end, name, run_at,
-             key, case when key is not null then seq end, trace, input, headers, options, tags from given
+             key, case when key is not null then seq end, trace, input, headers, case when options is not null then legwork.with_deadline(options, null, run_at) end, tags from given
       returning id, queue_id, name, state
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
