@@ -287,7 +287,7 @@ create view legwork.jobs as
 -- (false: an unfinished job with the same name and unique key was there, and the id is that one's).
 -- Elements: name (required), input, queue, priority, runAt or delayMs, key, unique, tags, headers, trace, options (among them
 -- startWithin, ms, which is stored as a moment).
-create function legwork.enqueue_many(jobs jsonb, depth int default 0)
+create function legwork.enqueue_many(jobs jsonb, depth int default 0, bounded boolean default true)
   returns table (ord int, id bigint, created boolean) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -299,12 +299,16 @@ begin
   -- The transaction must have its id before the first seq is drawn: workers decide by it
   -- whether a row may still appear below the place they have scanned to.
   perform pg_current_xact_id();
-  seqs := array(select nextval('legwork.job_seq') from generate_series(1, total));
   places := legwork.queue_places(array(
     select distinct coalesce(j->>'queue', d.queue, 'default')
       from jsonb_array_elements(jobs) j
       -- null finds nothing at once: only plain-SQL producers leave the queue out
       left join legwork.definition d on d.name = case when j ? 'queue' then null else j->>'name' end));
+  if bounded and jsonb_path_exists(places, '$.*[2] ? (@ == true)') then
+    return query select * from legwork.enqueue_bounded(jobs);
+    return;
+  end if;
+  seqs := array(select nextval('legwork.job_seq') from generate_series(1, total));
 
   with added as (
     insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, line, unique_key, trace, input, headers, options, tags)
@@ -341,11 +345,12 @@ begin
 end $$;
 
 -- Where the queues of these names are; makes the missing ones.
+-- The third value: it has bounds.
 create function legwork.queue_places(names text[]) returns jsonb language plpgsql as $$
 declare
   places jsonb;
 begin
-  select jsonb_object_agg(q.name, jsonb_build_array(q.id, q.slot)) into places
+  select jsonb_object_agg(q.name, jsonb_build_array(q.id, q.slot, q.bounded)) into places
     from unnest(names) n join legwork.queue q on q.name = n;
   if names <@ array(select jsonb_object_keys(places)) then return places; end if;
   insert into legwork.queue (name) select n from unnest(names) n order by n on conflict do nothing;
@@ -378,7 +383,7 @@ begin
         raise exception 'legwork: jobs named % with unique key % keep finishing while they are looked up', r.j->>'name', r.j->>'unique'
           using errcode = 'serialization_failure';
       end if;
-      select m.id, m.created into id, created from legwork.enqueue_many(jsonb_build_array(r.j), depth + 1) m;
+      select m.id, m.created into id, created from legwork.enqueue_many(jsonb_build_array(r.j), depth + 1, false) m;
     end if;
     return next;
   end loop;

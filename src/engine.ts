@@ -22,6 +22,7 @@ import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
+import { type Bounds, createBounds } from './bounds.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
@@ -105,6 +106,7 @@ class Engine {
   readonly #hub: Hub
   readonly #producer: Producer
   readonly limits: Limits
+  readonly bounds: Bounds
   readonly breakers: Breakers
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
@@ -127,6 +129,7 @@ class Engine {
     this.#producer = new Producer({ store, clock, hub: this.#hub, events: this.#events })
     const settings = { store, hub: this.#hub, events: this.#events }
     this.limits = createLimits(settings)
+    this.bounds = createBounds(store)
     this.breakers = createBreakers(settings)
     this.#hub.open()
   }

@@ -1,4 +1,5 @@
 import type { LegworkOptions, WorkOptions } from './api.ts'
+import { boundPlans } from './core/bound.ts'
 import { jsonSchemaOf } from './core/codec.ts'
 import type { AnyJob } from './core/definition.ts'
 import { milliseconds, positive } from './core/duration.ts'
@@ -68,6 +69,11 @@ export async function announce(
     })),
   )
   await announceLimits(store, all, queues)
+  const plans = Object.entries(queues ?? {}).flatMap(([queue, { bound }]) => {
+    checkName(queue, 'queues')
+    return bound === undefined ? [] : boundPlans(queue, bound)
+  })
+  await store.declareBounds(Object.keys(queues ?? {}), plans)
 }
 
 async function announceLimits(

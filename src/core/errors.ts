@@ -9,6 +9,7 @@ export const errorCodes = {
   LW_JOB_NOT_FOUND: 'No job has that id, or its history has been pruned.',
   LW_JOB_STATE: 'The job is in a state that does not allow the operation.',
   LW_DUPLICATE: 'A job that is the same is there already.',
+  LW_QUEUE_FULL: 'The queue takes no more jobs for now.',
   LW_IDEMPOTENCY_MISMATCH: 'The idempotency key was used for another input.',
   LW_JOB_DEAD: 'The job failed for good.',
   LW_JOB_CANCELLED: 'The job was cancelled.',

@@ -1,6 +1,6 @@
 import { groupBy } from '../core/group.ts'
 import { type Connection, freePlans } from './connection.ts'
-import { enqueueHere, enqueueIn } from './enqueue.ts'
+import { bounded, enqueueHere, enqueueIn } from './enqueue.ts'
 import { migrate } from './migrate.ts'
 import { openTransaction } from './transaction/own.ts'
 import {
@@ -13,6 +13,7 @@ import {
   startBatch,
   startChildren,
 } from './queries/batches.ts'
+import { boundUsage, declareBounds, listBounds, mendBounds, setBound } from './queries/bounds.ts'
 import { cancel } from './queries/cancel.ts'
 import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
@@ -77,7 +78,7 @@ export function createStore(connection: Connection): Store {
     exclusive: connection.traits.exclusive,
     migrate: () => migrate(connection),
 
-    enqueue: (jobs, tx) => (tx ? enqueueIn(tx, jobs) : enqueueHere(connection, jobs)),
+    enqueue: (jobs, tx) => bounded(tx ? enqueueIn(tx, jobs) : enqueueHere(connection, jobs)),
     claim: (request) => claim(connection, request),
     settle: (scope, endings, returns) => settle(connection, scope, endings, returns),
     appendFeed: (slot, entries) => appendFeed(connection, slot, entries),
@@ -98,6 +99,10 @@ export function createStore(connection: Connection): Store {
     setLimit: (name, rule, by) => setLimit(connection, name, rule, by),
     setBreaker: (name, open, reason, by) => setBreaker(connection, name, open, reason, by),
     limits: (name) => listLimits(connection, name),
+    declareBounds: (names, plans) => declareBounds(connection, names, plans),
+    setBound: (name, rule, by) => setBound(connection, name, rule, by),
+    bounds: (name) => listBounds(connection, name),
+    boundUsage: (name, limit) => boundUsage(connection, name, limit),
     settingHistory: (kind, name) => settingHistory(connection, kind, name),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
@@ -114,8 +119,8 @@ export function createStore(connection: Connection): Store {
     workers: (limit) => listWorkers(connection, limit),
 
     startChildren: (workerId, parent, plan) =>
-      connection.transaction((tx) => startChildren(tx, workerId, parent, plan)),
-    startBatch: (rows, follow) => connection.transaction((tx) => startBatch(tx, rows, follow)),
+      bounded(connection.transaction((tx) => startChildren(tx, workerId, parent, plan))),
+    startBatch: (rows, follow) => bounded(connection.transaction((tx) => startBatch(tx, rows, follow))),
     batch: (id) => batchStatus(connection, slotOf(id), id),
     members: (id, after, limit) => members(connection, id, after, limit),
     children: (parent, after, limit) => children(connection, slotOf(parent), parent, after, limit),
@@ -258,6 +263,7 @@ async function maintain(
     await forgetTokens(connection, slot)
     await forgetEndedBatches(connection, slot, retention.done)
   }
+  await mendBounds(connection)
   await forgetWorkers(connection, workerMemory)
   if (!connection.traits.vacuums)
     await connection.script(
