@@ -139,7 +139,7 @@ const returnStatement = repeatable(
            attempt = case when ${beginsAgain} then 0 when $5::jsonb -> j.id::text ->> 'outcome' = 'retry' then j.attempt else j.attempt - 1 end,
            crashes = case when ${beginsAgain} then 0 else j.crashes end,
            input = case when ${beginsAgain} then $5::jsonb -> j.id::text -> 'again' -> 'input' else j.input end,
-           options = case when ${beginsAgain} then coalesce(j.options, '{}') || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
+           options = case when ${beginsAgain} then (coalesce(j.options, '{}') - 'startBy') || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
              when $5::jsonb -> j.id::text ? 'begun' then j.options - 'startBy' else j.options end
      where (select id from begun) is not null and ${fenced}
        and (j.cancel_at is null or exists (select from legwork.step s where s.slot = $1::smallint and s.job_id = j.id and s.undoable))
