@@ -33,6 +33,13 @@ export type {
 export type { Timetable, TimetableContext } from './core/calendar/timetable.ts'
 export type { Callable, JobCall, RunAll, RunAllOptions, RunChild, RunOptions, Settled } from './core/call.ts'
 export type { Bounds, BoundStatus, BoundUsage } from './bounds.ts'
+export {
+  batch,
+  type BatchCall,
+  type BatchHandlerOptions,
+  type BatchItem,
+  type BatchOutcomes,
+} from './core/batch-handler.ts'
 export type { BoundOptions, BoundRule, WhenFull } from './core/bound.ts'
 export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'

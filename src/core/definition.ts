@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { batchPlanOf } from './batch-handler.ts'
 import type { JobCall } from './call.ts'
 import type { Schema, Wire } from './codec.ts'
 import type { JobContext } from './context.ts'
@@ -159,6 +160,7 @@ export function job<
   const given: JobOptions<I, O, S, C> = options ?? {}
   checkTexts(name, given)
   checkIsolation(name, given)
+  checkBatch(name, given.isolate, handler)
   return build({
     name,
     queue: given.queue ?? 'default',
@@ -186,7 +188,10 @@ export function job<
 function build<In, Parsed, Return, Result>(
   data: Omit<JobDefinition<In, Parsed, Return, Result>, 'handle' | 'with' | '~result'>,
 ): JobDefinition<In, Parsed, Return, Result> {
-  const handle = (handler: Handler<Parsed>): AnyJob => build({ ...data, handler })
+  const handle = (handler: Handler<Parsed>): AnyJob => {
+    checkBatch(data.name, data.isolate, handler)
+    return build({ ...data, handler })
+  }
   const definition: JobDefinition<In, Parsed, Return, Result> = Object.freeze({
     ...data,
     handle,
@@ -218,6 +223,12 @@ function checkIsolation(name: string, options: JobOptions<Schema | undefined, Sc
   if (!module?.startsWith('file:')) {
     throw optionError(`module of the isolated job "${name}"`, 'import.meta.url of the file that exports it', module)
   }
+}
+
+/** Each isolated run has one job. */
+function checkBatch(name: string, isolate: unknown, handler: unknown): void {
+  if (isolate !== undefined && batchPlanOf(handler))
+    throw optionError(`isolate of the job "${name}"`, 'left out, since its handler takes batches', isolate)
 }
 
 function crashLimit(crashes: number): number {

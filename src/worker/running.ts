@@ -1,6 +1,7 @@
 import type { LegworkError } from '../core/errors.ts'
 import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { JobName } from '../core/events.ts'
+import type { Group } from './gatherer.ts'
 import { Stop } from './stop.ts'
 
 /** A claimed job in this process: waiting for a free place, running, or waiting to be settled. */
@@ -19,6 +20,8 @@ export class Held {
   lost = false
   /** It has places in limits, which whoever settles it gives back. */
   limited = false
+  /** The jobs that are handled together with it. */
+  group: Group | undefined = undefined
   /** Milliseconds for which its error asked to be left alone. */
   slow = 0
   /** It was not run, so that no attempt counts. */

@@ -305,6 +305,7 @@ export class Worker {
       names: this.#names,
       concurrency: options.concurrency,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
+      gathered: () => this.#runner.gathered,
       onClaimed: (jobs) => this.#admission.take(jobs),
     })
   }
