@@ -15,6 +15,8 @@ export interface Job {
   readonly low?: true
   /** Only so many of these run at once, over all processes. */
   readonly limit?: 10 | 1_000
+  /** Its handler makes a call of 2 ms: for it alone, or for up to so many. */
+  readonly together?: 1 | 100
 }
 
 /** What a worker tells: a handler was called, and how many results have just become durable (as the peer defines it). */
@@ -42,7 +44,7 @@ export interface Session {
   readonly questions?: Readonly<Record<'status' | 'newest' | 'ofName' | 'counts', (id: string) => Promise<unknown>>>
 }
 
-export type Feature = 'keys' | 'priority' | 'delay' | 'limits'
+export type Feature = 'keys' | 'priority' | 'delay' | 'limits' | 'batches'
 
 export interface Peer {
   readonly name: string

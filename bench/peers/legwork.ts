@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { repeat } from '../load.ts'
 import { inputOf, type Job, type Peer, type Session } from '../peer.ts'
 
@@ -7,7 +8,7 @@ export const peer: Peer = {
   store: 'postgres',
   packages: ['legwork', 'pg'],
   settings: 'concurrency as given',
-  features: ['keys', 'priority', 'delay', 'limits'],
+  features: ['keys', 'priority', 'delay', 'limits', 'batches'],
   open: (place, { concurrency }) => open(place.url, concurrency),
 }
 
@@ -20,22 +21,42 @@ export const embedded: Peer = {
 }
 
 async function open(database: string, concurrency: number): Promise<Session> {
-  const { job, legwork } = await import('legwork')
+  const { batch, job, legwork } = await import('legwork')
   let started: (n: number) => void = () => undefined
   const noop = job('bench.noop', {}, async ({ input }) => started((input as { n: number }).n))
   const limited = new Map(
     ([10, 1_000] as const).map((limit) => [limit, job(`bench.limit-${limit}`, { limit }, noop.handler)]),
   )
+  const calls = new Map([
+    [
+      1,
+      job('bench.call-1', {}, async ({ input }) => {
+        started((input as { n: number }).n)
+        await sleep(2)
+      }),
+    ],
+    [
+      100,
+      job(
+        'bench.call-100',
+        {},
+        batch({ size: 100, wait: 10 }, async ({ items }) => {
+          for (const { input } of items) started((input as { n: number }).n)
+          await sleep(2)
+        }),
+      ),
+    ],
+  ] as const)
   let steps = 0
   const durable = job('bench.steps', { queue: 'steps' }, async ({ step }) => {
     for (let n = 0; n < steps; n++) await step(`step-${n}`, () => undefined)
   })
-  const lw = await legwork({ jobs: [noop, durable, ...limited.values()], database })
+  const lw = await legwork({ jobs: [noop, durable, ...limited.values(), ...calls.values()], database })
   return {
     add: (one) => lw.enqueue(noop, inputOf(one), optionsOf(one)),
     addMany: (jobs) => {
-      const [{ limit } = { n: 0 }] = jobs
-      const kind = limit === undefined ? noop : (limited.get(limit) ?? noop)
+      const { limit, together }: Job = jobs[0] ?? { n: 0 }
+      const kind = (limit && limited.get(limit)) ?? (together && calls.get(together)) ?? noop
       return lw.enqueueMany(kind, jobs.map(inputOf), bulkOptions(jobs))
     },
     async work(ears) {

@@ -1,6 +1,7 @@
 import type { Scenario } from '../scenario.ts'
 import { add } from './add.ts'
 import { backlog } from './backlog.ts'
+import { batches } from './batches.ts'
 import { bulk } from './bulk.ts'
 import { cost } from './cost.ts'
 import { drain } from './drain.ts'
@@ -16,7 +17,7 @@ import { steps } from './steps.ts'
 
 /** In the order of the report. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map(
-  [drain, steady, add, bulk, pickup, pinned, backlog, keys, limits, fan, cost, embedded, growth, steps].map(
+  [drain, steady, add, bulk, pickup, pinned, backlog, keys, limits, batches, fan, cost, embedded, growth, steps].map(
     (scenario) => [scenario.name, scenario],
   ),
 )

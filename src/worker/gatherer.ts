@@ -98,6 +98,11 @@ export class Gatherer {
     return sum
   }
 
+  /** Waits no longer for others. */
+  flush(): void {
+    for (const place of this.#gathering.keys()) this.#flush(place)
+  }
+
   /** What has not begun goes back at once, also what a claim under way still brings. */
   close(): void {
     this.#closed = true

@@ -67,6 +67,11 @@ export class Runner {
     this.#gatherer.take(jobs)
   }
 
+  /** Nothing more is expected: what is being gathered is run as it is. */
+  gatherNoMore(): void {
+    this.#gatherer.flush()
+  }
+
   /** What the jobs that are handled together mean for the number of places. */
   get gathered(): Pick<Gatherer, 'sharing' | 'missing'> {
     return this.#gatherer

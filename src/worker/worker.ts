@@ -147,6 +147,7 @@ export class Worker {
     for (;;) {
       await this.#maintenance.idle()
       await this.#loop.idle()
+      this.#runner.gatherNoMore()
       await this.#writer.drained()
       if (this.#holdings.size > 0) await this.#nextSettle()
       else if (await this.#quiet()) return

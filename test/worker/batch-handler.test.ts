@@ -251,3 +251,15 @@ test('isolation is refused, also when the handler comes later', async () => {
   expect(() => job('x', options, handler)).toThrow('isolate')
   expect(() => job('x', options).handle(handler)).toThrow('isolate')
 })
+
+test('who waits until all is done does not wait for others to come', async () => {
+  const note = job(
+    'note',
+    {},
+    batch({ size: 10, wait: '1h' }, ({ items }) => items.map(() => 'done')),
+  )
+  const { engine, drain } = await testEngine({ jobs: [note] })
+  const refs = await engine.enqueueMany(note, upTo(12))
+  await drain()
+  expect(await refs[11]!.result()).toBe('done')
+})
