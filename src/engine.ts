@@ -59,6 +59,8 @@ export function legwork(options: LegworkOptions): Promise<Legwork> {
 export interface EngineHooks {
   /** Whether this process holds jobs. */
   readonly busy: boolean
+  /** As `idle`, but jobs that gather for a batch are left to do so. */
+  rest(): Promise<void>
   /** Resolves when no statement is under way: at most handlers run. */
   calm(): Promise<void>
   /** Ends as a killed process does: nobody is told, nothing is handed back. */
@@ -254,6 +256,11 @@ class Engine {
   async idle(): Promise<void> {
     await this.#producer.drained()
     await this.#worker?.idle()
+  }
+
+  async rest(): Promise<void> {
+    await this.#producer.drained()
+    await this.#worker?.idle(true)
   }
 
   close(options: CloseOptions = {}): Promise<void> {

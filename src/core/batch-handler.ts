@@ -1,4 +1,3 @@
-import type { Handler } from './definition.ts'
 import type { Wire } from './codec.ts'
 import type { JobContext } from './context.ts'
 import { type Duration, milliseconds } from './duration.ts'
@@ -65,7 +64,7 @@ const plan = Symbol.for('legwork.batch')
 export function batch<P, R, G = unknown, S = Record<string, unknown>, M = unknown>(
   options: BatchHandlerOptions<G>,
   call: (batch: BatchCall<P>) => Promise<BatchOutcomes<R> | void> | BatchOutcomes<R> | void,
-): Handler<P, Exclude<R, Error>, G, S, M> {
+): (context: JobContext<P, S, G, M>) => Promise<Exclude<R, Error>> {
   const { size = 100, wait = '100ms', per } = options
   if (!Number.isInteger(size) || size < 1 || size > 1_000)
     throw optionError('batch.size', 'a whole number from 1 to 1000', size)
@@ -73,8 +72,9 @@ export function batch<P, R, G = unknown, S = Record<string, unknown>, M = unknow
   if (typeof call !== 'function') throw optionError('batch', 'given a function of a batch', call)
   const made: BatchPlan = Object.freeze({ size, wait: milliseconds(wait, 'batch.wait'), per, call })
   // one that is called by itself is a batch of one
-  const handler = (context: JobContext<P, S, G, M>) => new BatchMeeting(made, 1).join(context as JobContext)
-  return Object.assign(handler as unknown as Handler<P, Exclude<R, Error>, G, S, M>, { [plan]: made })
+  const handler = (context: JobContext<P, S, G, M>): Promise<Exclude<R, Error>> =>
+    new BatchMeeting(made, 1).join(context as unknown as JobContext) as Promise<Exclude<R, Error>>
+  return Object.assign(handler, { [plan]: made })
 }
 
 /** How the jobs of a handler are gathered; undefined for one that takes each by itself. */

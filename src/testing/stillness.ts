@@ -81,7 +81,7 @@ export class Stillness {
 
   async #untilIdle(): Promise<true> {
     try {
-      await this.#engine.idle()
+      await this.#engine.rest()
     } finally {
       this.#idle = undefined
     }

@@ -2,10 +2,10 @@ import { type BatchPlan, BatchMeeting, batchPlanOf } from '../core/batch-handler
 import type { Cancel, Clock } from '../core/clock.ts'
 import type { JobContext } from '../core/context.ts'
 import type { AnyJob } from '../core/definition.ts'
-import type { Held, Holdings } from './running.ts'
+import type { Company, Held, Holdings } from './running.ts'
 
 /** Jobs that are handled by one call, and take one place together. */
-export class Group {
+export class Group implements Company {
   readonly definition: AnyJob
   readonly members: readonly Held[]
   readonly #meeting: BatchMeeting

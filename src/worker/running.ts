@@ -1,8 +1,15 @@
 import type { LegworkError } from '../core/errors.ts'
 import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { JobName } from '../core/events.ts'
-import type { Group } from './gatherer.ts'
 import { Stop } from './stop.ts'
+
+/** Jobs that are handled together, and have one place. */
+export interface Company {
+  /** Those whose attempts have not ended. */
+  readonly open: number
+  /** The attempt of one has ended. */
+  ended(held: Held): void
+}
 
 /** A claimed job in this process: waiting for a free place, running, or waiting to be settled. */
 export class Held {
@@ -21,7 +28,7 @@ export class Held {
   /** It has places in limits, which whoever settles it gives back. */
   limited = false
   /** The jobs that are handled together with it. */
-  group: Group | undefined = undefined
+  group: Company | undefined = undefined
   /** Milliseconds for which its error asked to be left alone. */
   slow = 0
   /** It was not run, so that no attempt counts. */

@@ -142,12 +142,12 @@ export class Worker {
     return this.discover()
   }
 
-  /** Resolves when nothing is claimed, running or being written, and no job it could run is ready or due. */
-  async idle(): Promise<void> {
+  /** Resolves when nothing is claimed, running or being written, and no job it could run is ready or due. `patient`: batches may fill. */
+  async idle(patient = false): Promise<void> {
     for (;;) {
       await this.#maintenance.idle()
       await this.#loop.idle()
-      this.#runner.gatherNoMore()
+      if (!patient) this.#runner.gatherNoMore()
       await this.#writer.drained()
       if (this.#holdings.size > 0) await this.#nextSettle()
       else if (await this.#quiet()) return
@@ -258,7 +258,7 @@ export class Worker {
   #createRunner(): Runner {
     const { clock, events, definitions, options } = this.#parts
     const { middleware, concurrency, grace } = options
-    const parts = {
+    return new Runner({
       clock,
       events,
       definitions,
@@ -267,9 +267,6 @@ export class Worker {
       grace,
       writer: this.#writer,
       holdings: this.#holdings,
-    }
-    return new Runner({
-      ...parts,
       onFinished: () => this.#loop.finished(),
       installation: () => this.#installation,
       durable: (attempt) => this.#durability.begin(attempt),
