@@ -59,8 +59,8 @@ export function legwork(options: LegworkOptions): Promise<Legwork> {
 export interface EngineHooks {
   /** Whether this process holds jobs. */
   readonly busy: boolean
-  /** As `idle`, but jobs that gather for a batch are left to do so. */
-  rest(): Promise<void>
+  /** `patient`: jobs that gather for a batch are left to do so. */
+  idle(patient?: boolean): Promise<void>
   /** Resolves when no statement is under way: at most handlers run. */
   calm(): Promise<void>
   /** Ends as a killed process does: nobody is told, nothing is handed back. */
@@ -253,14 +253,9 @@ class Engine {
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))
   }
 
-  async idle(): Promise<void> {
+  async idle(patient = false): Promise<void> {
     await this.#producer.drained()
-    await this.#worker?.idle()
-  }
-
-  async rest(): Promise<void> {
-    await this.#producer.drained()
-    await this.#worker?.idle(true)
+    await this.#worker?.idle(patient)
   }
 
   close(options: CloseOptions = {}): Promise<void> {
