@@ -3,6 +3,7 @@ import type { PGlite, Transaction } from '@electric-sql/pglite'
 import pg from 'pg'
 import { onTestFinished } from 'vitest'
 import type { AnyJob, JobRef, StepTransaction } from '../../src/index.ts'
+import type { Duration } from '../../src/core/duration.ts'
 import { createTestEngine, type TestEngine, type TestEngineOptions } from '../../src/testing/index.ts'
 import { freshDatabase, type TestDatabase } from './database.ts'
 
@@ -38,7 +39,7 @@ export interface MortalWorld {
   /** Does something from outside, when there is a process. */
   whenAlive<T>(work: () => T): Promise<T>
   /** Lets time pass; a process that is killed meanwhile is replaced. */
-  advance(duration: string): Promise<void>
+  advance(duration: Duration): Promise<void>
   ref(id: string): JobRef
   readonly engine: TestEngine['engine']
 }
@@ -155,7 +156,7 @@ class Fate {
     return database.url
   }
 
-  async around<T>(text: string, params: unknown, labels: readonly string[], send: () => Promise<T>): Promise<T> {
+  async around<T>(text: string, labels: readonly string[], send: () => Promise<T>): Promise<T> {
     if (isOfTheTest(text)) return send()
     if (this.strikes('before', labels)) throw killed()
     const answer = await send()
@@ -168,7 +169,7 @@ class Fate {
       (async (text: string, params?: unknown[], how?: object) => {
         const labels = labelsOf(text, params)
         learn(labels)
-        return this.around(text, params, labels, () => on.query(text, params, how))
+        return this.around(text, labels, () => on.query(text, params, how))
       }) as PGlite['query']
     const transaction = async <T>(work: (tx: Transaction) => Promise<T>) => {
       let last: string[] = []
@@ -181,31 +182,39 @@ class Fate {
       if (this.strikes('after', commitsOf(last))) throw killed()
       return result
     }
-    return replaced(pglite, { query: query(pglite), transaction: transaction as PGlite['transaction'] })
+    return replaced(pglite, { query: query(pglite), transaction })
   }
 
   /** All connections that engines open, until the test ends. */
   #watchPostgres(): void {
-    const { prototype } = pg.Client
-    const { query } = prototype
     const last = new WeakMap<object, string[]>()
-    const fate = this
-    const watched = function (this: pg.Client, config: unknown, ...rest: unknown[]) {
-      const send = () => Reflect.apply(query, this, [config, ...rest]) as unknown as Promise<unknown>
-      if (
-        (this as { connectionParameters?: { application_name?: string } }).connectionParameters?.application_name !==
-        'legwork'
-      )
-        return send()
-      if (rest.some((one) => typeof one === 'function')) return send() // a hint, which may be lost
-      const { text, values } = typeof config === 'string' ? { text: config, values: [] } : (config as pg.QueryConfig)
-      const labels = text === 'commit' ? commitsOf(last.get(this) ?? []) : labelsOf(text, values)
-      if (text === 'begin' || labels.length > 0) last.set(this, labels)
-      return fate.around(text, values, labels, send)
-    }
-    prototype.query = watched as typeof query
-    onTestFinished(() => void (prototype.query = query))
+    const { prototype } = pg.Client
+    const original = Reflect.get(prototype, 'query') as (...args: unknown[]) => Promise<unknown>
+    const watched = new Proxy(original, {
+      apply: (query, client: object, args: unknown[]) => {
+        const send = () => Reflect.apply(query, client, args)
+        const statement = statementOf(args)
+        if (nameOf(client) !== 'legwork' || !statement) return send()
+        const { text, values = [] } = statement
+        const labels = text === 'commit' ? commitsOf(last.get(client) ?? []) : labelsOf(text, values)
+        if (text === 'begin' || labels.length > 0) last.set(client, labels)
+        return this.around(text, labels, send)
+      },
+    })
+    Reflect.set(prototype, 'query', watched)
+    onTestFinished(() => void Reflect.set(prototype, 'query', original))
   }
+}
+
+/** Undefined for one with a callback: a hint, which may be lost. */
+function statementOf([config, ...rest]: readonly unknown[]): pg.QueryConfig | undefined {
+  if (rest.some((one) => typeof one === 'function')) return undefined
+  return typeof config === 'string' ? { text: config } : (config as pg.QueryConfig)
+}
+
+function nameOf(client: object): string | undefined {
+  const { connectionParameters } = client as { connectionParameters?: { application_name?: string } }
+  return connectionParameters?.application_name
 }
 
 function replaced<T extends object>(object: T, others: Partial<T>): T {
