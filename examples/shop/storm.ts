@@ -14,7 +14,6 @@ import { type Shop, withShop } from './shop.ts'
  */
 export async function storm(orders: number, interrupted: AbortSignal): Promise<number> {
   const signal = AbortSignal.any([interrupted, AbortSignal.timeout(120_000 + orders * 1_000)])
-  interrupted.addEventListener('abort', () => console.log('\nInterrupted. Stopping the workers …'))
   try {
     return await withEmptyDatabase((url) =>
       withShop({ url, connections: 4 }, async (shop) => {

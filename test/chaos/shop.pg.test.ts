@@ -47,9 +47,7 @@ test(
     }
 
     expect((await closed)[0]).toBe(130)
-    expect(said.join('\n')).toMatch(
-      /Interrupted\. Stopping the workers …\n(.*\n)*Workers, payment and mail are stopped/,
-    )
+    expect(said.join('\n')).toMatch(/Stopping\.\n(.*\n)*Workers, payment and mail are stopped/)
     const left =
       "select datname as what from pg_database where datname like 'shop%' union all select query from pg_stat_activity where datname like 'shop%'"
     expect(await withConnection(server.url, async (client) => (await client.query(left)).rows)).toEqual([])

@@ -129,7 +129,8 @@ test(
 /** The shop in this process, on a database of its own. Nothing runs before `work`. */
 async function withServer(use: (shop: Shop, url: string) => Promise<void>): Promise<void> {
   const { withShop } = await import('../../examples/shop/shop.ts')
-  const { createShopServer, listen } = await import('../../examples/shop/server.ts')
+  const { createShopServer } = await import('../../examples/shop/server.ts')
+  const { listen } = await import('../../examples/support/listen.ts')
   await withShop(join(folder, 'db'), async (shop) => {
     const server = createShopServer(shop)
     try {
