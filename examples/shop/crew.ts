@@ -3,8 +3,8 @@ import { type Child, startChild } from './child.ts'
 
 const size = 3
 /**
- * Milliseconds that a worker is left alive, 1.3 s on average. Some have to outlive a lease: only who has been in touch
- * for that long calls others dead.
+ * Milliseconds that a worker is left alive, 1.3 s on average, and longer where processes start slowly. Some have to
+ * outlive a lease: only who has been in touch for that long calls others dead.
  */
 const life = { least: 200, most: 2_400 }
 
@@ -52,13 +52,16 @@ export class Crew {
 
   /** One place of the crew: whoever has it lives, is killed, and is replaced. */
   async #fill(first: Child): Promise<void> {
-    for (let worker = first; ; worker = await this.#hire()) {
-      const span = life.least + Math.random() * (life.most - life.least)
+    for (let worker = first, took = 0; ;) {
+      const span = life.least + Math.random() * Math.max(life.most - life.least, 2 * took)
       await sleep(span, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
       await worker.kill()
       this.#alive.delete(worker)
       if (this.#stopping.signal.aborted) return
       this.kills++
+      const began = performance.now()
+      worker = await this.#hire()
+      took = performance.now() - began
     }
   }
 }

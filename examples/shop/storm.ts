@@ -13,11 +13,10 @@ import { type Shop, withShop } from './shop.ts'
  * @returns the exit code: 0 when all agree, 130 when it was interrupted
  */
 export async function storm(orders: number, interrupted: AbortSignal): Promise<number> {
-  const signal = AbortSignal.any([interrupted, AbortSignal.timeout(120_000 + orders * 1_000)])
   try {
     return await withEmptyDatabase((url) =>
       withShop({ url, connections: 4 }, async (shop) => {
-        await weather(shop, url, orders, signal)
+        await weather(shop, url, orders, interrupted)
         return report(await audit(shop, orders))
       }),
     )
@@ -59,6 +58,7 @@ async function placeAll({ lw, jobs }: Shop, orders: number, signal: AbortSignal)
 
 /** Until no job is left, also none that sends a mail or gives stock back. */
 async function untilSettled({ lw, transact }: Shop, orders: number, crew: Crew, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + 120_000 + orders * 2_000
   for (let told = ''; ;) {
     const queues = await lw.queues()
     const left = queues.flatMap(({ counts }) => Object.entries(counts)).filter(([state]) => !isFinal(state))
@@ -70,7 +70,8 @@ async function untilSettled({ lw, transact }: Shop, orders: number, crew: Crew, 
     told = states
     const placed = rows.reduce((total, { n }) => total + Number(n), 0)
     if (placed === orders && left.every(([, n]) => n === 0)) return
-    if (signal.aborted) throw new Error(`The storm did not end in time: ${states}.`)
+    signal.throwIfAborted()
+    if (performance.now() > deadline) throw new Error(`The storm did not end in time: ${states}.`)
     await sleep(1_000)
   }
 }
