@@ -42,7 +42,7 @@ export const sleepers: Scenario = {
       try {
         const sleeping = session.sleepers
         if (!sleeping) throw new Error(`${run.peer.name} has no sleepers`)
-        await sleeping.park(200, new Date(Date.now() + 3_000))
+        await sleeping.park(200, new Date(Date.now() + 20_000))
         await sleeping.awake()
         const without = await idle(run, 'without')
         const until = new Date(Date.now() + nap)
