@@ -38,7 +38,7 @@ export const quick = { retry: { attempts: 3, backoff: 'fixed', first: '10s' }, c
 /** A test for each window: the process is killed there, another one takes its place, and it comes to the same. */
 export function describeWindows(scenarios: Readonly<Record<string, Scenario>>): void {
   describe.each(Object.entries(scenarios))('a process is killed: %s', (_title, scenario) => {
-    test.each(Object.entries(scenario.windows))('%s', async (_window, window) => {
+    test.each(Object.entries(scenario.windows))('%s', { timeout: 60_000 }, async (_window, window) => {
       expect(await play(scenario, window)).toEqual(expectedOf(scenario, window))
     })
   })
