@@ -39,6 +39,8 @@ export interface Session {
   work(ears: Ears): Promise<void>
   /** Runs so many durable jobs of so many steps that do nothing, `atOnce` at a time; resolves when all have ended. */
   readonly runSteps?: (work: { runs: number; steps: number; atOnce: number }) => Promise<void>
+  /** Durable jobs that sleep until an instant: `park` resolves when all do, `awake` when all have ended. */
+  readonly sleepers?: { park(count: number, until: Date): Promise<void>; awake(): Promise<void> }
   close(): Promise<void>
   /** What screens and callers ask for, where a scenario times it. */
   readonly questions?: Readonly<Record<'status' | 'newest' | 'ofName' | 'counts', (id: string) => Promise<unknown>>>

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Contract, Legwork } from 'legwork'
 import { repeat } from '../load.ts'
 import { inputOf, type Job, type Peer, type Session } from '../peer.ts'
 
@@ -51,7 +52,8 @@ async function open(database: string, concurrency: number): Promise<Session> {
   const durable = job('bench.steps', { queue: 'steps' }, async ({ step }) => {
     for (let n = 0; n < steps; n++) await step(`step-${n}`, () => undefined)
   })
-  const lw = await legwork({ jobs: [noop, durable, ...limited.values(), ...calls.values()], database })
+  const sleeper = job('bench.sleeper', {}, ({ input, sleepUntil }) => sleepUntil(new Date(input as string)))
+  const lw = await legwork({ jobs: [noop, durable, sleeper, ...limited.values(), ...calls.values()], database })
   return {
     add: (one) => lw.enqueue(noop, inputOf(one), optionsOf(one)),
     addMany: (jobs) => {
@@ -70,6 +72,7 @@ async function open(database: string, concurrency: number): Promise<Session> {
       await lw.work({ concurrency: 100, stopOnSignal: false })
       await repeat(work.runs, work.atOnce, async () => (await lw.enqueue(durable)).result())
     },
+    sleepers: sleepersOf(lw, sleeper, concurrency),
     close: () => lw.close(),
     questions: {
       status: (id) => lw.ref(id).status(),
@@ -77,6 +80,36 @@ async function open(database: string, concurrency: number): Promise<Session> {
       ofName: () => lw.list({ limit: 50, state: 'completed', name: 'bench.noop' }),
       counts: () => lw.queues(),
     },
+  }
+}
+
+function sleepersOf(lw: Legwork, sleeper: Contract<unknown, unknown>, concurrency: number): Session['sleepers'] {
+  let wanted = 0
+  const left = { parked: 0, completed: 0 }
+  const over = (how: keyof typeof left) =>
+    new Promise<void>((resolve) => {
+      left[how] = wanted
+      const forget = lw.on(how, ({ name }) => {
+        if (name !== sleeper.name || --left[how] > 0) return
+        forget()
+        resolve()
+      })
+    })
+  let ended: Promise<void> = Promise.resolve()
+  return {
+    async park(count, until) {
+      wanted = count
+      const parked = over('parked')
+      ended = over('completed')
+      await lw.work({ concurrency, stopOnSignal: false })
+      for (let added = 0; added < count; added += 1_000)
+        await lw.enqueueMany(
+          sleeper,
+          Array.from({ length: Math.min(1_000, count - added) }, () => until.toISOString()),
+        )
+      await parked
+    },
+    awake: () => ended,
   }
 }
 

@@ -12,12 +12,28 @@ import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { pickup } from './pickup.ts'
 import { pinned } from './pinned.ts'
+import { sleepers } from './sleepers.ts'
 import { steady } from './steady.ts'
 import { steps } from './steps.ts'
 
 /** In the order of the report. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map(
-  [drain, steady, add, bulk, pickup, pinned, backlog, keys, limits, batches, fan, cost, embedded, growth, steps].map(
-    (scenario) => [scenario.name, scenario],
-  ),
+  [
+    drain,
+    steady,
+    add,
+    bulk,
+    pickup,
+    pinned,
+    backlog,
+    keys,
+    limits,
+    batches,
+    fan,
+    cost,
+    embedded,
+    growth,
+    steps,
+    sleepers,
+  ].map((scenario) => [scenario.name, scenario]),
 )

@@ -51,10 +51,10 @@ export class Maintenance {
   }
 
   start(poll: number): void {
-    const { clock, store } = this.#parts
+    const { clock, store, lease } = this.#parts
     this.#stopped = false
     this.#timers.add(clock.every(poll, () => this.stage()))
-    this.#timers.add(clock.every(tidyEvery, () => this.tidy()))
+    this.#timers.add(clock.every(Math.min(tidyEvery, lease), () => this.tidy()))
     this.#timers.add(clock.every(maintainEvery, () => this.maintain()))
     this.#timers.add(clock.after(maintainFirst, () => this.maintain()))
     this.stage()
