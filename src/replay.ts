@@ -125,7 +125,7 @@ function attemptOf(
 }
 
 function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, durable: DurableContext): JobContext {
-  const { id, name, queue, priority, key, tags, headers, traceparent, enqueuedAt, idempotencyKey } = job
+  const { id, name, queue, priority, key, version, tags, headers, traceparent, enqueuedAt, idempotencyKey } = job
   const quiet = () => undefined
   return {
     id,
@@ -134,6 +134,7 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
     attempt: attemptOfNextRun(job),
     priority,
     key,
+    version,
     tags,
     headers,
     traceparent,

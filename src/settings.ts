@@ -33,20 +33,34 @@ export function workerOptions(
   }
 }
 
-/** The definitions by name. @throws LW_OPTION_INVALID, LW_JOB_NAME_TAKEN */
+/** The definitions by name; of several versions the first, which has the others. @throws LW_OPTION_INVALID, LW_JOB_NAME_TAKEN */
 export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
   if (!Array.isArray(jobs)) throw optionError('jobs', 'a list of definitions made with job()', jobs)
   const map = new Map<string, AnyJob>()
   for (const job of jobs) {
     if (typeof job?.name !== 'string' || typeof job.handle !== 'function')
       throw optionError('jobs', 'a list of definitions made with job()', job)
-    if (map.has(job.name))
-      throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(job.name)}.`, {
-        hint: 'Give each its own name.',
-      })
-    map.set(job.name, job)
+    const first = map.get(job.name)
+    map.set(job.name, first ? withOlder(first, job) : job)
   }
   return map
+}
+
+function withOlder(first: AnyJob, job: AnyJob): AnyJob {
+  const { name, version } = job
+  if (first.version === undefined || version === undefined)
+    throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(name)}.`, {
+      hint: 'Give each its own name; or each a version, if they are versions of one job.',
+    })
+  if (version === first.version || first.older.has(version))
+    throw new LegworkError(
+      'LW_JOB_NAME_TAKEN',
+      `Two jobs are named ${show(name)} and have the version ${show(version)}.`,
+      {
+        hint: 'Give each its own version.',
+      },
+    )
+  return { ...first, older: new Map([...first.older, [version, job]]) }
 }
 
 /** Writes what this process knows, for plain-SQL producers and tools. */

@@ -1,3 +1,4 @@
+import { pinsOf } from '../core/version.ts'
 import { hostname } from 'node:os'
 import { type Cancel, type Clock, pause, systemClock } from '../core/clock.ts'
 import type { Durability } from '../core/durable.ts'
@@ -63,6 +64,7 @@ export class Worker {
   readonly #timers = new Set<Cancel>()
   /** The jobs with a handler: only these are claimed. */
   readonly #names: readonly string[]
+  readonly #pins: readonly string[]
   #installation = ''
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #stopping: Promise<void> | undefined
@@ -72,6 +74,7 @@ export class Worker {
     const { store, events, options } = parts
     this.#parts = parts
     this.#names = [...parts.definitions.values()].filter((job) => job.handler).map((job) => job.name)
+    this.#pins = pinsOf(parts.definitions)
     this.#directory = new Directory({ store, events, queues: options.queues, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
     this.#durability = parts.durable(() => this.id)
@@ -301,6 +304,7 @@ export class Worker {
       holdings: this.#holdings,
       lanes: () => this.#directory.lanes,
       names: this.#names,
+      pins: this.#pins,
       concurrency: options.concurrency,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
       gathered: () => this.#runner.gathered,
@@ -326,6 +330,7 @@ export class Worker {
         version,
         concurrency,
         names: this.#names,
+        pins: this.#pins,
         queues: queues && [...queues.keys()],
       },
     })
