@@ -47,20 +47,16 @@ export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
 }
 
 function withOlder(first: AnyJob, job: AnyJob): AnyJob {
-  const { name, version } = job
-  if (first.version === undefined || version === undefined)
+  const { name, version: own } = job
+  if (first.version === undefined || own === undefined)
     throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(name)}.`, {
       hint: 'Give each its own name; or each a version, if they are versions of one job.',
     })
-  if (version === first.version || first.older.has(version))
-    throw new LegworkError(
-      'LW_JOB_NAME_TAKEN',
-      `Two jobs are named ${show(name)} and have the version ${show(version)}.`,
-      {
-        hint: 'Give each its own version.',
-      },
-    )
-  return { ...first, older: new Map([...first.older, [version, job]]) }
+  if (own === first.version || first.older.has(own))
+    throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(name)} and have the version ${show(own)}.`, {
+      hint: 'Give each its own version.',
+    })
+  return { ...first, older: new Map([...first.older, [own, job]]) }
 }
 
 /** Writes what this process knows, for plain-SQL producers and tools. */

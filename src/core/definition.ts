@@ -189,15 +189,12 @@ export function job<
     crashes: crashLimit(given.crashes ?? 5),
     drift: driftPolicy(given.drift ?? 'allow'),
     ...versionOf(given.version, given.pin),
-    older: noneOlder,
     isolate: given.isolate,
     module: given.module,
     memory: given.memory === undefined ? undefined : parseSize(given.memory, 'memory'),
     handler,
   })
 }
-
-const noneOlder: ReadonlyMap<string, AnyJob> = new Map()
 
 function build<In, Parsed, Return, Result>(
   data: Omit<JobDefinition<In, Parsed, Return, Result>, 'handle' | 'with' | '~result'>,

@@ -10,12 +10,12 @@ export interface StoredVersion {
   readonly pin?: string | null
 }
 
-/** The version of a definition. @throws LW_OPTION_INVALID for a pin without a version */
-export function versionOf(version: unknown, pin: unknown): { version: string | undefined; pin: boolean } {
+/** The version of a definition, which knows of no others. @throws LW_OPTION_INVALID for a pin without a version */
+export function versionOf(version: unknown, pin: unknown): Pick<AnyJob, 'version' | 'pin' | 'older'> {
   if (pin !== undefined && typeof pin !== 'boolean') throw optionError('pin', 'true or false', pin)
   const given = typeof version === 'number' ? String(version) : text(version, 'version')
   if (pin && given === undefined) throw optionError('version', 'given when `pin` is', version)
-  return { version: given, pin: pin ?? false }
+  return { version: given, pin: pin ?? false, older: new Map() }
 }
 
 /** What a job of this definition is stored with. */
