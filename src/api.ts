@@ -6,6 +6,7 @@ import type { SignalTokenOptions } from './core/durable.ts'
 import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
 import type { LimitRule, Rate } from './core/limit.ts'
+import type { Lead, TakeLock } from './core/lock.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
 import type { Bounds } from './bounds.ts'
@@ -18,6 +19,7 @@ import type { JobRef } from './live/ref.ts'
 import type { DatabaseOption } from './store/open.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 import type { QueueStatus } from './store/queries/queues.ts'
+import type { LockStatus } from './store/queries/locks.ts'
 import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
@@ -218,6 +220,12 @@ export interface Legwork {
   readonly bounds: Bounds
   /** The breakers, at run time. */
   readonly breakers: Breakers
+  /** Runs something while no other process has the lock of that name. In handlers use the `lock` of the context. */
+  readonly lock: TakeLock
+  /** Runs something in one process of many. */
+  readonly leader: Lead
+  /** The locks that somebody has or waits for, by name. */
+  locks(): Promise<LockStatus[]>
   /** The processes that run jobs or did in the last day, newest first. */
   workers(): Promise<WorkerRecord[]>
   /** Listens to what this process does. Returns how to stop. */

@@ -19,6 +19,7 @@ import { milliseconds } from './core/duration.ts'
 import { LegworkError, show } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
+import type { LeadArguments, Leader, LockArguments } from './core/lock.ts'
 import { nearest } from './core/suggest.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
@@ -38,12 +39,14 @@ import { openStore } from './store/open.ts'
 import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 import type { QueueStatus } from './store/queries/queues.ts'
+import type { LockStatus } from './store/queries/locks.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Store } from './store/store.ts'
 import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
 import type { Worker } from './worker/worker.ts'
+import { Locks } from './lock/locks.ts'
 import { createWorker } from './working.ts'
 
 /**
@@ -107,6 +110,7 @@ class Engine {
   readonly #events = new Emitter()
   readonly #hub: Hub
   readonly #producer: Producer
+  readonly #locks: Locks
   readonly limits: Limits
   readonly bounds: Bounds
   readonly breakers: Breakers
@@ -133,6 +137,13 @@ class Engine {
     this.limits = createLimits(settings)
     this.bounds = createBounds(store)
     this.breakers = createBreakers(settings)
+    this.#locks = new Locks({
+      store,
+      clock,
+      events: this.#events,
+      tellFreed: (name) => this.#hub.tell({ freed: [name] }),
+      onFreed: (look) => this.#hub.subscribe(({ freed, many }) => (freed?.length || many) && look(freed ?? [])),
+    })
     this.#hub.open()
   }
 
@@ -234,6 +245,20 @@ class Engine {
     await this.#queuesChanged()
   }
 
+  async lock<T>(name: string, ...rest: LockArguments<T>): Promise<T> {
+    this.#open()
+    return this.#locks.lock(name, ...rest)
+  }
+
+  leader(name: string, ...rest: LeadArguments): Leader {
+    this.#open()
+    return this.#locks.leader(name, ...rest)
+  }
+
+  async locks(): Promise<LockStatus[]> {
+    return this.#open().store.locks()
+  }
+
   async workers(): Promise<WorkerRecord[]> {
     return this.#open().store.workers(200)
   }
@@ -247,7 +272,7 @@ class Engine {
     if (this.#worker) return
     const given = options.stopOnSignal ?? '25s'
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
-    const worker = createWorker(this.#parts, this.#refs, this.#events, options)
+    const worker = createWorker({ ...this.#parts, lock: this.#locks.lockOfAttempt }, this.#refs, this.#events, options)
     this.#worker = worker
     await worker.start()
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))
@@ -270,6 +295,7 @@ class Engine {
   async calm(): Promise<void> {
     await this.#producer.drained()
     await this.#worker?.calm()
+    await this.#locks.calm()
   }
 
   abandon(): Promise<void> {
@@ -279,6 +305,7 @@ class Engine {
 
   async #abandon(): Promise<void> {
     this.#forgetSignals?.()
+    this.#locks.abandon()
     await this.#worker?.abandon()
     this.#refs.results.close()
     await this.#hub.close()
@@ -290,7 +317,9 @@ class Engine {
       while (this.#enqueuing > 0) await new Promise<void>((resolve) => this.#enqueued.push(resolve))
       if (this.#producer.busy) await this.#producer.drained() // otherwise the worker stops within this call
       this.#producer.close()
+      this.#locks.standDown()
       await this.#worker?.stop(timeout)
+      await this.#locks.close(timeout)
       this.#refs.results.close()
       await this.#hub.close()
     } finally {

@@ -33,6 +33,7 @@ import {
   settingHistory,
 } from './queries/limit-settings.ts'
 import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
+import { forgetLocks, freeLock, listLocks, renewLocks, takeLock } from './queries/locks.ts'
 import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { lookAtSteps, lookAtUndos } from './queries/look.ts'
@@ -104,6 +105,10 @@ export function createStore(connection: Connection): Store {
     bounds: (name) => listBounds(connection, name),
     boundUsage: (name, limit) => boundUsage(connection, name, limit),
     settingHistory: (kind, name) => settingHistory(connection, kind, name),
+    takeLock: (take) => takeLock(connection, take),
+    renewLocks: (calls) => renewLocks(connection, calls),
+    freeLock: (call) => freeLock(connection, call),
+    locks: () => listLocks(connection),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
     probeLanes: (slot, gaps) => probeLanes(connection, slot, gaps),
@@ -265,6 +270,7 @@ async function maintain(
   }
   await mendBounds(connection)
   await forgetWorkers(connection, workerMemory)
+  await forgetLocks(connection)
   if (!connection.traits.vacuums)
     await connection.script(
       'vacuum analyze legwork.job, legwork.lease, legwork.tally, legwork.key_holder, legwork.count',

@@ -21,6 +21,7 @@ import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { StoredRule } from '../core/limit.ts'
 import type { LimitDeclaration, LimitRow, SettingRow } from './queries/limit-settings.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
+import type { LockCall, LockStatus, LockTake } from './queries/locks.ts'
 import type { Ending, Return, Settled, SettleScope } from './queries/settle.ts'
 import type { Signal, TokenUse } from './queries/signals.ts'
 import type { Memory, StepEntry, StepJob, StepResult, StepWrite } from './queries/steps.ts'
@@ -66,6 +67,14 @@ export interface Store {
   settingHistory(kind: 'limit' | 'breaker' | 'bound', name: string): Promise<SettingRow[]>
   /** A running job asks its limits to let nobody begin for `ms`: how many that are, undefined when it is not this worker's any more. */
   slowDown(workerId: number, job: StepJob, ms: number, name: string | undefined): Promise<number | undefined>
+  /** Gives a call the lock, with a token that is larger than that of any holder before; undefined when it is not free. */
+  takeLock(take: LockTake): Promise<bigint | undefined>
+  /** Of each call, whether it still has its lock, for another lease. */
+  renewLocks(calls: readonly LockCall[]): Promise<boolean[]>
+  /** Frees the lock of a call, or takes it out of the line: whether it had it until now, and whether somebody waits. */
+  freeLock(call: Pick<LockCall, 'name' | 'who'>): Promise<{ mine: boolean; wanted: boolean }>
+  /** Locks that somebody has or waits for, by name. */
+  locks(): Promise<LockStatus[]>
   settle(scope: SettleScope, endings: readonly Ending[], returns: readonly Return[]): Promise<Settled>
   appendFeed(slot: number, entries: readonly FeedEntry[]): Promise<ReadonlySet<string>>
   /** Writes what durable jobs remember; returns the jobs that are still this worker's. */

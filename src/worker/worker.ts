@@ -3,6 +3,7 @@ import { type Cancel, type Clock, pause, systemClock } from '../core/clock.ts'
 import type { Durability } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'
 import type { Emitter } from '../core/events.ts'
+import type { LockOfAttempt } from '../core/lock.ts'
 import type { LaneName } from '../store/queries/lanes.ts'
 import type { Retention } from '../store/queries/upkeep.ts'
 import type { Store } from '../store/store.ts'
@@ -37,6 +38,7 @@ export interface WorkerParts {
   readonly events: Emitter
   readonly definitions: ReadonlyMap<string, AnyJob>
   readonly options: WorkerOptions
+  readonly lock: LockOfAttempt
   /** Makes what remembers the steps of durable jobs for this worker. */
   readonly durable: (workerId: () => number) => Durability
   /** Told of everything this worker changes, for hints to others. */
@@ -256,9 +258,10 @@ export class Worker {
   }
 
   #createRunner(): Runner {
-    const { clock, events, definitions, options } = this.#parts
+    const { clock, events, definitions, options, lock } = this.#parts
     const { middleware, concurrency, grace } = options
     return new Runner({
+      lock,
       clock,
       events,
       definitions,

@@ -237,3 +237,15 @@ test('with an output schema each outcome must fit it', () => {
   // @ts-expect-error -- text is no count
   contract.handle(batch({}, ({ items }) => items.map(({ input: text }) => ({ count: text }))))
 })
+
+test('a lock gives what the work gives, and tells it its token', () => {
+  expectTypeOf(lw.lock('a', ({ token }) => token)).resolves.toEqualTypeOf<bigint>()
+  expectTypeOf(lw.lock('a', { timeout: '1s', lease: 5_000 }, async () => 'done')).resolves.toEqualTypeOf<string>()
+  job('j', {}, ({ lock }) => lock('a', ({ signal }) => signal.aborted))
+  const leader = lw.leader('a', { health: async () => true }, async ({ signal }) => signal.throwIfAborted())
+  expectTypeOf(leader.leading).toEqualTypeOf<boolean>()
+  // @ts-expect-error -- no work
+  void lw.lock('a', { timeout: 1 })
+  // @ts-expect-error -- not an option of a leader
+  void lw.leader('a', { timeout: 1 }, () => undefined)
+})
