@@ -30,6 +30,7 @@ create table legwork.definition (
   priority      smallint not null,
   input_schema  jsonb,
   output_schema jsonb,
+  needs         text[] not null default '{}', -- labels of the workers that can run it
   seen_at       timestamptz not null default legwork.now()
 );
 
@@ -115,7 +116,8 @@ create table legwork.worker (
   process     text not null,
   version     text not null,
   names       text[] not null,
-  queues      text[]
+  queues      text[],
+  labels      text[] not null default '{}'
 ) with (fillfactor = 50);
 create index worker_alive on legwork.worker (id) where ended_at is null;
 

@@ -124,6 +124,8 @@ export interface WorkOptions {
   readonly concurrency?: number
   /** The queues to serve: names, or names with a limit of their own in this process. Default: all. */
   readonly queues?: readonly string[] | Readonly<Record<string, number>>
+  /** What this process can do: it takes jobs whose `needs` are among these, and jobs without needs. Default none. */
+  readonly labels?: readonly string[]
   /** A worker silent for longer is dead and its jobs go to others. Default `'10s'`; a heartbeat is sent four times as often. */
   readonly lease?: Duration
   /** How often to look for work without being told. Default `'1s'`. */

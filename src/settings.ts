@@ -1,7 +1,7 @@
 import type { LegworkOptions, WorkOptions } from './api.ts'
 import { boundPlans } from './core/bound.ts'
 import { jsonSchemaOf } from './core/codec.ts'
-import type { AnyJob } from './core/definition.ts'
+import { type AnyJob, labelList } from './core/definition.ts'
 import { milliseconds, positive } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { checkName, declarationsOf, plainPlan, queuePrefix, storedRule } from './core/limit.ts'
@@ -24,6 +24,7 @@ export function workerOptions(
   return {
     concurrency,
     queues: queueLimits(options.queues, concurrency),
+    labels: labelList(options.labels ?? [], 'labels'),
     lease: positive(options.lease ?? '10s', 'lease'),
     poll: positive(options.poll ?? '1s', 'poll'),
     grace: milliseconds(options.grace ?? '1s', 'grace'),
@@ -66,6 +67,7 @@ export async function announce(
       startWithin: definition.startWithin,
       inputSchema: schema(jsonSchemaOf(definition.inputSchema, 'input')),
       outputSchema: schema(jsonSchemaOf(definition.outputSchema, 'output')),
+      needs: definition.needs,
     })),
   )
   await announceLimits(store, all, queues)

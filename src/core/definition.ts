@@ -69,6 +69,8 @@ export interface JobOptions<
   readonly limit?: Limit<InputOf<I>> | readonly Limit<InputOf<I>>[]
   /** What these jobs need and what may break down: while its breaker is open, none of them begins. */
   readonly breaker?: string | BreakerOptions | readonly (string | BreakerOptions)[]
+  /** Only workers that have all of these `labels` run it. Default none. */
+  readonly needs?: readonly string[]
   readonly tags?: readonly string[]
   /**
    * For `unique: { onConflict: 'merge' }`: the input of the job that waits, and that of the call, as JSON holds them; returns
@@ -114,6 +116,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly key: ((input: In) => string | undefined) | undefined
   /** Its limits and breakers. */
   readonly limits: readonly LimitPlan[]
+  readonly needs: readonly string[]
   readonly tags: readonly string[]
   readonly merge: ((waiting: Wire<In>, added: Wire<In>) => In) | undefined
   readonly crashes: number
@@ -174,6 +177,7 @@ export function job<
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
     limits: limitPlans(name, given.limit, given.breaker),
+    needs: labelList(given.needs ?? [], 'needs'),
     tags: Object.freeze([...new Set(given.tags ?? [])]),
     merge: given.merge,
     crashes: crashLimit(given.crashes ?? 5),
@@ -198,6 +202,13 @@ function build<In, Parsed, Return, Result>(
     with: (input?: unknown): JobCall => Object.freeze({ job: definition, input }),
   })
   return definition
+}
+
+/** Labels as an option gives them, each once. @throws LW_OPTION_INVALID naming `option` */
+export function labelList(labels: readonly string[], option: string): readonly string[] {
+  if (!Array.isArray(labels) || !labels.every(isName))
+    throw optionError(option, 'a list of text of 1 to 200 characters without spaces at the ends', labels)
+  return Object.freeze([...new Set(labels)].toSorted())
 }
 
 function checkTexts(

@@ -24,6 +24,7 @@ export interface WorkerOptions {
   readonly concurrency: number
   /** Queues to serve with their own limits; undefined for all queues. */
   readonly queues: ReadonlyMap<string, number> | undefined
+  readonly labels: readonly string[]
   readonly lease: number
   readonly poll: number
   readonly grace: number
@@ -63,7 +64,7 @@ export class Worker {
   readonly #heartbeat: Heartbeat
   readonly #maintenance: Maintenance
   readonly #timers = new Set<Cancel>()
-  /** The jobs with a handler: only these are claimed. */
+  /** The jobs with a handler whose needs this worker meets: only these are claimed. */
   readonly #names: readonly string[]
   #installation = ''
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
@@ -73,7 +74,9 @@ export class Worker {
   constructor(parts: WorkerParts) {
     const { store, events, options } = parts
     this.#parts = parts
-    this.#names = [...parts.definitions.values()].filter((job) => job.handler).map((job) => job.name)
+    this.#names = [...parts.definitions.values()]
+      .filter((job) => job.handler && job.needs.every((need) => options.labels.includes(need)))
+      .map((job) => job.name)
     this.#directory = new Directory({ store, events, queues: options.queues, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
     this.#durability = parts.durable(() => this.id)
@@ -313,7 +316,7 @@ export class Worker {
 
   #createHeartbeat(): Heartbeat {
     const { store, clock, events, options } = this.#parts
-    const { concurrency, version, lease, queues } = options
+    const { concurrency, version, lease, queues, labels } = options
     return new Heartbeat({
       store,
       clock,
@@ -330,6 +333,7 @@ export class Worker {
         concurrency,
         names: this.#names,
         queues: queues && [...queues.keys()],
+        labels,
       },
     })
   }
