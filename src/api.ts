@@ -119,11 +119,23 @@ export interface LegworkOptions {
   readonly clock?: Clock
 }
 
+/** What holds for a queue in one process. */
+export interface QueueWork {
+  /** Most jobs of it at once. Default: as many as the process runs. */
+  readonly concurrency?: number
+  /** How many jobs of it are taken while others with weight 1 give one. Default 1. */
+  readonly weight?: number
+}
+
 export interface WorkOptions {
   /** How many handlers run at once in this process. Default 10. */
   readonly concurrency?: number
-  /** The queues to serve: names, or names with a limit of their own in this process. Default: all. */
-  readonly queues?: readonly string[] | Readonly<Record<string, number>>
+  /** The queues to serve: names, or names with what holds for them in this process; a number is `concurrency`. Default: all. */
+  readonly queues?: readonly string[] | Readonly<Record<string, number | QueueWork>>
+  /** Places of `concurrency` that are kept free for jobs of a priority and more urgent ones. Default none. */
+  readonly reserve?: Readonly<Record<string, number>>
+  /** How long a job waits before it goes up one class (`'low'` to `'normal'`, 10), so that urgent ones do not hold it up for ever. Default never. */
+  readonly aging?: Duration
   /** What this process can do: it takes jobs whose `needs` are among these, and jobs without needs. Default none. */
   readonly labels?: readonly string[]
   /** A worker silent for longer is dead and its jobs go to others. Default `'10s'`; a heartbeat is sent four times as often. */

@@ -17,6 +17,7 @@ export type {
   Legwork,
   LegworkOptions,
   QueueOptions,
+  QueueWork,
   WorkOptions,
 } from './api.ts'
 export type { DstPolicy } from './core/calendar/clock-rule.ts'

@@ -6,7 +6,7 @@ import type { JobContext } from './context.ts'
 import type { Checkpoint } from './durable.ts'
 import { type Duration, milliseconds, positive } from './duration.ts'
 import { optionError } from './errors.ts'
-import { type BreakerOptions, type Limit, type LimitPlan, limitPlans } from './limit.ts'
+import { type BreakerOptions, type Limit, type LimitPlan, limitPlans, workerLimit } from './limit.ts'
 import { type Priority, priorityNumber } from './priority.ts'
 import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
 import { parseSize, type Size } from './size.ts'
@@ -114,8 +114,10 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly startWithin: number | undefined
   readonly priority: number
   readonly key: ((input: In) => string | undefined) | undefined
-  /** Its limits and breakers. */
+  /** Its limits and breakers over all processes. */
   readonly limits: readonly LimitPlan[]
+  /** Most that run at once in one process. */
+  readonly perWorker: number | undefined
   readonly needs: readonly string[]
   readonly tags: readonly string[]
   readonly merge: ((waiting: Wire<In>, added: Wire<In>) => In) | undefined
@@ -177,6 +179,7 @@ export function job<
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
     limits: limitPlans(name, given.limit, given.breaker),
+    perWorker: workerLimit(given.limit),
     needs: labelList(given.needs ?? [], 'needs'),
     tags: Object.freeze([...new Set(given.tags ?? [])]),
     merge: given.merge,

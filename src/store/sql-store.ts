@@ -23,7 +23,7 @@ import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { history } from './queries/history.ts'
 import { sweepKeys } from './queries/keys.ts'
-import { probeLanes, queues } from './queries/lanes.ts'
+import { laneAges, probeLanes, queues } from './queries/lanes.ts'
 import {
   declareLimits,
   limitNames,
@@ -112,6 +112,7 @@ export function createStore(connection: Connection): Store {
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
     probeLanes: (slot, gaps) => probeLanes(connection, slot, gaps),
+    laneAges: (slot, lanes, names) => laneAges(connection, slot, lanes, names),
 
     registerWorker: (info) => registerWorker(connection, info),
     beatWorker: (id, running, state) => beatWorker(connection, id, running, state),

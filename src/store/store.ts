@@ -135,6 +135,12 @@ export interface Store {
   stage(slot: number, limit: number): Promise<Staged>
   nextDue(slot: number): Promise<number | undefined>
   probeLanes(slot: number, gaps: readonly Gap[]): Promise<readonly LaneName[]>
+  /** Since when the first job of each lane that has one of these names waits; all in the database's milliseconds. */
+  laneAges(
+    slot: number,
+    lanes: readonly (LaneName & { readonly floor: number })[],
+    names: readonly string[],
+  ): Promise<{ now: number; lanes: readonly (LaneName & { since: number | undefined })[] }>
 
   registerWorker(info: WorkerInfo): Promise<number>
   beatWorker(id: number, running: number, state: 'running' | 'stopping'): Promise<boolean>

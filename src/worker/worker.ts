@@ -9,11 +9,12 @@ import type { Retention } from '../store/queries/upkeep.ts'
 import type { Store } from '../store/store.ts'
 import { Admission } from './admission.ts'
 import { ClaimLoop } from './claim-loop.ts'
-import { Directory } from './directory.ts'
+import { Directory, type LaneGroup, type QueueShare } from './directory.ts'
 import type { Middleware } from './executor.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Maintenance } from './maintenance.ts'
 import { processToken } from './process.ts'
+import { type Kept, Reserve } from './reserve.ts'
 import { Runner } from './runner.ts'
 import { slowDown } from './slow-down.ts'
 import { Holdings } from './running.ts'
@@ -22,8 +23,12 @@ import { Writer } from './writer.ts'
 
 export interface WorkerOptions {
   readonly concurrency: number
-  /** Queues to serve with their own limits; undefined for all queues. */
-  readonly queues: ReadonlyMap<string, number> | undefined
+  /** Queues to serve with what holds for them here; undefined for all queues. */
+  readonly queues: ReadonlyMap<string, QueueShare> | undefined
+  /** Places that are kept for urgent jobs. */
+  readonly reserve: readonly Kept[]
+  /** Milliseconds after which a waiting job goes up one class; undefined for never. */
+  readonly aging: number | undefined
   readonly labels: readonly string[]
   readonly lease: number
   readonly poll: number
@@ -72,12 +77,14 @@ export class Worker {
   #settled: (() => void)[] = []
 
   constructor(parts: WorkerParts) {
-    const { store, events, options } = parts
+    const { store, clock, events, options, definitions } = parts
+    const { queues, aging } = options
     this.#parts = parts
     this.#names = [...parts.definitions.values()]
       .filter((job) => job.handler && job.needs.every((need) => options.labels.includes(need)))
       .map((job) => job.name)
-    this.#directory = new Directory({ store, events, queues: options.queues, onNews: () => this.#loop.wake() })
+    const groups = groupsOf(this.#names, definitions)
+    this.#directory = new Directory({ store, clock, events, queues, groups, aging, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
     this.#durability = parts.durable(() => this.id)
     this.#runner = this.#createRunner()
@@ -299,15 +306,17 @@ export class Worker {
   }
 
   #createLoop(): ClaimLoop {
-    const { store, events, options } = this.#parts
+    const { store, clock, events, options } = this.#parts
+    const { concurrency, reserve } = options
     return new ClaimLoop({
       store,
+      clock,
       events,
       workerId: () => this.id,
       holdings: this.#holdings,
       lanes: () => this.#directory.lanes,
-      names: this.#names,
-      concurrency: options.concurrency,
+      concurrency,
+      reserve: reserve.length > 0 ? new Reserve(reserve, concurrency) : undefined,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
       gathered: () => this.#runner.gathered,
       onClaimed: (jobs) => this.#admission.take(jobs),
@@ -354,4 +363,13 @@ export class Worker {
       onDeadParent: this.#parts.onDeadParent,
     })
   }
+}
+
+/** Jobs without a limit per worker are claimed together; each of the others alone, as many as there is room for. */
+function groupsOf(names: readonly string[], definitions: ReadonlyMap<string, AnyJob>): LaneGroup[] {
+  const most = (name: string) => definitions.get(name)?.perWorker ?? Infinity
+  const alone = names.filter((name) => most(name) < Infinity)
+  const together = names.filter((name) => most(name) === Infinity)
+  const groups = alone.map((name) => ({ names: [name], most: most(name) }))
+  return together.length > 0 || alone.length === 0 ? [{ names: together, most: Infinity }, ...groups] : groups
 }
