@@ -11,6 +11,7 @@ import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
 import type { Bounds } from './bounds.ts'
 import type { BoundOptions } from './core/bound.ts'
+import type { Keys } from './keys.ts'
 import type { Breakers, Limits } from './limits.ts'
 import type { UniqueOptions } from './core/unique.ts'
 import type { BatchRef } from './live/batch.ts'
@@ -234,6 +235,8 @@ export interface Legwork {
   readonly bounds: Bounds
   /** The breakers, at run time. */
   readonly breakers: Breakers
+  /** The keys that are blocked by a job that failed. */
+  readonly keys: Keys
   /** Runs something while no other process has the lock of that name. In handlers use the `lock` of the context. */
   readonly lock: TakeLock
   /** Runs something in one process of many. */

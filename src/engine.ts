@@ -25,6 +25,7 @@ import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Bounds, createBounds } from './bounds.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
+import { createKeys, type Keys } from './keys.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
 import type { ForkOptions } from './live/fork.ts'
@@ -114,6 +115,7 @@ class Engine {
   readonly limits: Limits
   readonly bounds: Bounds
   readonly breakers: Breakers
+  readonly keys: Keys
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
   #enqueuing = 0
@@ -137,6 +139,7 @@ class Engine {
     this.limits = createLimits(settings)
     this.bounds = createBounds(store)
     this.breakers = createBreakers(settings)
+    this.keys = createKeys(settings)
     this.#locks = new Locks({
       store,
       clock,

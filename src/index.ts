@@ -42,11 +42,12 @@ export {
   type BatchOutcomes,
 } from './core/batch-handler.ts'
 export type { BoundOptions, BoundRule, WhenFull } from './core/bound.ts'
+export type { Keys } from './keys.ts'
 export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'
 export type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from './core/context.ts'
 export type { Change } from './core/change.ts'
-export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
+export type { AnyJob, Contract, Handler, JobDefinition, JobOptions, KeyFailure } from './core/definition.ts'
 export type {
   BeginOptions,
   Checkpoint,
@@ -81,6 +82,7 @@ export type { BatchStatus, Child } from './store/queries/batches.ts'
 export type { AttemptRecord, JobRecord } from './store/queries/find.ts'
 export type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 export type { StepRecord, UndoRecord } from './store/queries/look.ts'
+export type { BlockedKey } from './store/queries/keys.ts'
 export type { LockStatus } from './store/queries/locks.ts'
 export type { QueueStatus } from './store/queries/queues.ts'
 export type { WorkerRecord } from './store/queries/workers.ts'

@@ -30,6 +30,9 @@ export type CheckpointOf<C extends Schema | undefined> = C extends Schema
   ? Checkpoint<StandardSchemaV1.InferInput<C>, StandardSchemaV1.InferOutput<C>>
   : Checkpoint
 
+/** What becomes of a key whose job fails. */
+export type KeyFailure = 'skip' | 'block' | 'park'
+
 /** A schema for each topic. */
 export type SignalSchemas = Readonly<Record<string, Schema>>
 
@@ -62,6 +65,12 @@ export interface JobOptions<
   readonly priority?: Priority
   /** Jobs of this definition with the same key run one at a time, in the order they were enqueued. */
   readonly key?: (input: InputOf<I>) => string | undefined
+  /**
+   * What becomes of a key whose job fails. `'skip'`: a job keeps its key while it waits for a retry; when it is dead the next
+   * one goes on. `'block'`: when it is dead, nothing of the key runs until it is retried or `lw.keys.unblock` is called.
+   * `'park'`: it goes to the end of the line for each retry, and the next one goes on meanwhile. Default `'skip'`.
+   */
+  readonly keyFailure?: KeyFailure
   /**
    * How many run at once and how often one begins, over all processes: a number, a rate like `'100/1m'`, options, or a list
    * of these. What has no room waits without spending an attempt. Default none.
@@ -114,6 +123,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly startWithin: number | undefined
   readonly priority: number
   readonly key: ((input: In) => string | undefined) | undefined
+  readonly keyFailure: KeyFailure
   /** Its limits and breakers over all processes. */
   readonly limits: readonly LimitPlan[]
   /** Most that run at once in one process. */
@@ -178,6 +188,7 @@ export function job<
     startWithin: given.startWithin === undefined ? undefined : positive(given.startWithin, 'startWithin'),
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
+    keyFailure: keyFailurePolicy(given.keyFailure ?? 'skip'),
     limits: limitPlans(name, given.limit, given.breaker),
     perWorker: workerLimit(given.limit),
     needs: labelList(given.needs ?? [], 'needs'),
@@ -249,6 +260,12 @@ function crashLimit(crashes: number): number {
   if (!Number.isInteger(crashes) || crashes < 1 || crashes > 1_000)
     throw optionError('crashes', 'a whole number from 1 to 1000', crashes)
   return crashes
+}
+
+function keyFailurePolicy(policy: KeyFailure): KeyFailure {
+  if (policy !== 'skip' && policy !== 'block' && policy !== 'park')
+    throw optionError('keyFailure', "'skip', 'block' or 'park'", policy)
+  return policy
 }
 
 function driftPolicy(drift: 'allow' | 'error'): 'allow' | 'error' {

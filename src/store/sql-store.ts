@@ -22,7 +22,7 @@ import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } fr
 import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { history } from './queries/history.ts'
-import { sweepKeys } from './queries/keys.ts'
+import { blockedKeys, sweepKeys, unblockKey } from './queries/keys.ts'
 import { laneAges, probeLanes, queues } from './queries/lanes.ts'
 import {
   declareLimits,
@@ -165,6 +165,9 @@ export function createStore(connection: Connection): Store {
       const expired = await connection.transaction((tx) => expire(tx, slot, workerId, ids))
       return { ...expired, more: expired.jobs.length === limit }
     },
+    blockedKeys: async (name) =>
+      (await Promise.all((await slots()).map((slot) => blockedKeys(connection, slot, name)))).flat(),
+    unblockKey: async (name, key) => unblockIn(connection, await slots(), name, key),
     async sweep(slot) {
       await foldCounters(connection)
       const freed = await connection.transaction((tx) => sweepKeys(tx, slot))
@@ -231,6 +234,22 @@ async function stepTransaction(
     result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx), took)
   })
   return result
+}
+
+/** A key is on one slot, that of its jobs' queue; which one is known where it is blocked. */
+function unblockIn(
+  connection: Connection,
+  slots: readonly number[],
+  name: string,
+  key: string,
+): ReturnType<Store['unblockKey']> {
+  return connection.transaction(async (tx) => {
+    for (const slot of slots) {
+      const woken = await unblockKey(tx, slot, name, key)
+      if (woken) return woken
+    }
+    return undefined
+  })
 }
 
 async function endedBySlot(connection: Connection, ids: readonly string[]): ReturnType<Store['ended']> {

@@ -11,6 +11,7 @@ import type { Expired } from './queries/expire.ts'
 import type { Fork, ForkPlan } from './queries/fork.ts'
 import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { HistoryRow } from './queries/history.ts'
+import type { BlockedKey } from './queries/keys.ts'
 import type { Gap, LaneName, QueueRow } from './queries/lanes.ts'
 import type { JobFilter, JobPage, ListOptions } from './queries/list.ts'
 import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
@@ -193,6 +194,10 @@ export interface Store {
   resumeQueue(name: string): Promise<void>
   define(rows: readonly DefinitionRow[]): Promise<void>
 
+  /** The keys of which nothing runs until a person decides, of one job name or all; the oldest first, at most 1,000. */
+  blockedKeys(name: string | undefined): Promise<BlockedKey[]>
+  /** Lets the next job of a blocked key go: the lanes it is in, undefined when the key was not blocked. */
+  unblockKey(name: string, key: string): Promise<readonly LaneName[] | undefined>
   /** Frees keys whose next in line was missed, folds counters; cheap, often. */
   /** Ends jobs that wait and should have started before now, at most so many; of how many it knew. */
   expire(slot: number, workerId: number, limit: number): Promise<Expired & { readonly more: boolean }>

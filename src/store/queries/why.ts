@@ -14,6 +14,7 @@ const whyStatement = repeatable(
                     'shut', coalesce(l.shut_until > legwork.now(), false), 'reason', l.shut_reason, 'trial', l.trial)
              from legwork.queued_for w join legwork.limiter l on l.id = w.limiter_id where w.slot = $3::smallint and w.job_id = $5::bigint) as limiter,
           (select h.job_id::text from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as holder,
+          (select h.blocked_at is not null from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as blocked,
           set.kind, set.pending, set.total, set.next
      from legwork.queue q
      left join lateral (
@@ -33,7 +34,10 @@ export async function whyWaiting(on: Queryable, slot: number, job: JobRecord): P
   if (job.state === 'waiting') return undefined
   if (row?.paused) return `queue "${job.queue}" is paused${row.pause_reason ? `: ${row.pause_reason}` : ''}`
   if (row?.limiter) return whyLimited(row.limiter)
-  if (row && row.holder !== null && row.holder !== job.id) return `job ${row.holder} has the key "${job.key}"`
+  if (row && row.holder !== null && row.holder !== job.id)
+    return row.blocked
+      ? `job ${row.holder} has failed and blocks the key "${job.key}" until it is retried or the key is unblocked`
+      : `job ${row.holder} has the key "${job.key}"`
   if (row?.workers === 0) return whyNobody(job, row.needs ?? [])
   return undefined
 }
@@ -43,6 +47,7 @@ interface WhyRow extends Record<string, unknown> {
   readonly pause_reason: string | null
   readonly workers: number
   readonly holder: string | null
+  readonly blocked: boolean | null
   readonly needs: readonly Need[] | null
   readonly limiter: Limiter | null
   readonly kind: number | null
