@@ -16,16 +16,17 @@ import type {
 } from './api.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
-import { LegworkError, show } from './core/errors.ts'
+import { LegworkError } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import type { LeadArguments, Leader, LockArguments } from './core/lock.ts'
-import { nearest } from './core/suggest.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Bounds, createBounds } from './bounds.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
 import { createKeys, type Keys } from './keys.ts'
+import type { Locks } from './lock/locks.ts'
+import { createLocks } from './locks.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
 import type { ForkOptions } from './live/fork.ts'
@@ -33,7 +34,7 @@ import { checkedId } from './live/id.ts'
 import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
-import { announce, definitionMap, retentionOf } from './settings.ts'
+import { announce, definitionMap, definitionNamed, retentionOf } from './settings.ts'
 import { createToken, Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
 import { openStore } from './store/open.ts'
@@ -47,7 +48,6 @@ import type { Store } from './store/store.ts'
 import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
 import type { Worker } from './worker/worker.ts'
-import { Locks } from './lock/locks.ts'
 import { createWorker } from './working.ts'
 
 /**
@@ -80,14 +80,8 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
   try {
     await store.migrate()
     await announce(store, definitions, options.queues)
-    const engine: Legwork & EngineHooks = new Engine({
-      store,
-      definitions,
-      retention,
-      clock,
-      tokens,
-      use: options.use ?? [],
-    })
+    const parts = { store, definitions, retention, clock, tokens, use: options.use ?? [] }
+    const engine: Legwork & EngineHooks = new Engine(parts)
     return engine
   } catch (error) {
     await store.close()
@@ -140,13 +134,7 @@ class Engine {
     this.bounds = createBounds(store)
     this.breakers = createBreakers(settings)
     this.keys = createKeys(settings)
-    this.#locks = new Locks({
-      store,
-      clock,
-      events: this.#events,
-      tellFreed: (name) => this.#hub.tell({ freed: [name] }),
-      onFreed: (look) => this.#hub.subscribe(({ freed, many }) => (freed?.length || many) && look(freed ?? [])),
-    })
+    this.#locks = createLocks({ ...settings, clock })
     this.#hub.open()
   }
 
@@ -349,17 +337,7 @@ class Engine {
 
   #definition(job: AnyJob | string): AnyJob {
     const { definitions } = this.#open()
-    if (typeof job !== 'string') return job
-    const found = definitions.get(job)
-    if (found) return found
-    const guess = nearest(job, definitions.keys())
-    throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(job)} was given to legwork().`, {
-      hint:
-        guess === undefined
-          ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.`
-          : `Did you mean ${show(guess)}?`,
-      details: { name: job, ...(guess !== undefined && { nearest: guess }) },
-    })
+    return typeof job === 'string' ? definitionNamed(definitions, job) : job
   }
 
   #add(row: NewJob, tx: unknown): Promise<Enqueued[]> {

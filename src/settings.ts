@@ -6,13 +6,14 @@ import { milliseconds, positive } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { checkName, declarationsOf, plainPlan, queuePrefix, storedRule } from './core/limit.ts'
 import { priorityNamed } from './core/priority.ts'
+import { nearest } from './core/suggest.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { Store } from './store/store.ts'
 import { version } from './version.ts'
 import type { QueueShare } from './worker/directory.ts'
 import type { Middleware } from './worker/executor.ts'
 import type { Kept } from './worker/reserve.ts'
-import type { WorkerOptions } from './worker/worker.ts'
+import type { WorkerOptions } from './worker/options.ts'
 
 /** Checks the options of `work` and fills in the defaults. */
 export function workerOptions(
@@ -53,6 +54,18 @@ export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
     map.set(job.name, job)
   }
   return map
+}
+
+/** The definition of that name. @throws LW_JOB_UNKNOWN with the nearest */
+export function definitionNamed(definitions: ReadonlyMap<string, AnyJob>, name: string): AnyJob {
+  const found = definitions.get(name)
+  if (found) return found
+  const guess = nearest(name, definitions.keys())
+  const known = [...definitions.keys()].join(', ') || 'none'
+  throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(name)} was given to legwork().`, {
+    hint: guess === undefined ? `Known: ${known}.` : `Did you mean ${show(guess)}?`,
+    details: { name, ...(guess !== undefined && { nearest: guess }) },
+  })
 }
 
 /** Writes what this process knows, for plain-SQL producers and tools. */

@@ -222,7 +222,7 @@ function build<In, Parsed, Return, Result>(
 export function labelList(labels: readonly string[], option: string): readonly string[] {
   if (!Array.isArray(labels) || !labels.every(isName))
     throw optionError(option, 'a list of text of 1 to 200 characters without spaces at the ends', labels)
-  return Object.freeze([...new Set(labels)].toSorted())
+  return Object.freeze([...new Set(labels)])
 }
 
 function checkTexts(

@@ -121,14 +121,15 @@ export class Locks {
   async #under<T>(lease: Lease, signal: AbortSignal, work: Work<T>, over: AbortSignal | undefined): Promise<T> {
     const { call, token } = lease
     const free = () => lease.free().catch((error: unknown) => this.#report(error))
-    over?.addEventListener('abort', free, { once: true })
+    const freeEarly = () => void free()
+    over?.addEventListener('abort', freeEarly, { once: true })
     let ended: { readonly result: T } | { readonly error: unknown }
     try {
       ended = { result: await work({ name: call.name, token, signal: AbortSignal.any([lease.signal, signal]) }) }
     } catch (error) {
       ended = { error }
     }
-    over?.removeEventListener('abort', free)
+    over?.removeEventListener('abort', freeEarly)
     const held = await free()
     if (held === false) throw lostWith(lease, 'error' in ended ? ended.error : undefined)
     if ('error' in ended) throw ended.error

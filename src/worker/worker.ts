@@ -5,38 +5,21 @@ import type { AnyJob } from '../core/definition.ts'
 import type { Emitter } from '../core/events.ts'
 import type { LockOfAttempt } from '../core/lock.ts'
 import type { LaneName } from '../store/queries/lanes.ts'
-import type { Retention } from '../store/queries/upkeep.ts'
 import type { Store } from '../store/store.ts'
 import { Admission } from './admission.ts'
 import { ClaimLoop } from './claim-loop.ts'
-import { Directory, type LaneGroup, type QueueShare } from './directory.ts'
-import type { Middleware } from './executor.ts'
+import { Directory } from './directory.ts'
+import { groupsOf } from './groups.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Maintenance } from './maintenance.ts'
 import { processToken } from './process.ts'
-import { type Kept, Reserve } from './reserve.ts'
+import type { WorkerOptions } from './options.ts'
+import { Reserve } from './reserve.ts'
 import { Runner } from './runner.ts'
 import { slowDown } from './slow-down.ts'
 import { Holdings } from './running.ts'
 import type { Written } from './flusher.ts'
 import { Writer } from './writer.ts'
-
-export interface WorkerOptions {
-  readonly concurrency: number
-  /** Queues to serve with what holds for them here; undefined for all queues. */
-  readonly queues: ReadonlyMap<string, QueueShare> | undefined
-  /** Places that are kept for urgent jobs. */
-  readonly reserve: readonly Kept[]
-  /** Milliseconds after which a waiting job goes up one class; undefined for never. */
-  readonly aging: number | undefined
-  readonly labels: readonly string[]
-  readonly lease: number
-  readonly poll: number
-  readonly grace: number
-  readonly retention: Retention
-  readonly middleware: readonly Middleware[]
-  readonly version: string
-}
 
 export interface WorkerParts {
   readonly store: Store
@@ -363,13 +346,4 @@ export class Worker {
       onDeadParent: this.#parts.onDeadParent,
     })
   }
-}
-
-/** Jobs without a limit per worker are claimed together; each of the others alone, as many as there is room for. */
-function groupsOf(names: readonly string[], definitions: ReadonlyMap<string, AnyJob>): LaneGroup[] {
-  const most = (name: string) => definitions.get(name)?.perWorker ?? Infinity
-  const alone = names.filter((name) => most(name) < Infinity)
-  const together = names.filter((name) => most(name) === Infinity)
-  const groups = alone.map((name) => ({ names: [name], most: most(name) }))
-  return together.length > 0 || alone.length === 0 ? [{ names: together, most: Infinity }, ...groups] : groups
 }

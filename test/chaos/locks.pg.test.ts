@@ -6,21 +6,21 @@ import { run } from './processes.ts'
 
 test('of a killed holder the lock goes to the next, with a larger token', { timeout: 120_000 }, async () => {
   const { url } = await ledger()
-  const first = run('lock-holder.ts', url)
+  const first = run('lock-worker.ts', url)
   const old = await tokenOf(first)
-  const second = run('lock-holder.ts', url)
+  const second = run('lock-worker.ts', url)
   first.kill('SIGKILL')
   expect(await tokenOf(second)).toBeGreaterThan(old)
 })
 
 test('a paused holder that wakes up late is told, and what it writes is refused', { timeout: 120_000 }, async () => {
   const { url, entries } = await ledger()
-  const first = run('lock-holder.ts', url)
+  const first = run('lock-worker.ts', url)
   const old = await tokenOf(first)
   first.tell('write')
   await first.said('wrote')
   first.kill('SIGSTOP')
-  const second = run('lock-holder.ts', url)
+  const second = run('lock-worker.ts', url)
   expect(await tokenOf(second)).toBeGreaterThan(old)
   second.tell('write')
   await second.said('wrote')

@@ -7,8 +7,8 @@ import { crashAndReplace, gate, testEngine } from '../support/engine.ts'
 const retry = { attempts: 3, backoff: 'fixed', first: '10s' } as const
 
 /** failures: how many attempts fail. */
-const input = z.object({ n: z.number(), key: z.string(), failures: z.number() })
-type Script = z.infer<typeof input>
+const script = z.object({ n: z.number(), key: z.string(), failures: z.number() })
+type Script = z.infer<typeof script>
 
 /** A job of each policy, and what ran: `name key n`, in order. */
 function scripted(): { jobs: Record<KeyFailure, ReturnType<typeof make>>; ran: string[]; mended: Set<number> } {
@@ -17,7 +17,7 @@ function scripted(): { jobs: Record<KeyFailure, ReturnType<typeof make>>; ran: s
   const make = (keyFailure: KeyFailure) =>
     job(
       `order.${keyFailure}`,
-      { input, keyFailure, retry, key: ({ key }) => key },
+      { input: script, keyFailure, retry, key: ({ key }) => key },
       ({ input: { n, failures }, attempt, key }) => {
         ran.push(`${key} ${n}`)
         if (attempt <= failures && !mended.has(n)) throw new Error(`attempt ${attempt} of ${n} failed`)
@@ -132,10 +132,8 @@ function expectedRun(policy: KeyFailure, jobs: readonly Script[]): { ran: number
   while (line.length > 0) {
     const behind: typeof line = []
     for (const head of line) {
-      do {
-        ran.push(head.n)
-        head.attempt++
-      } while (policy !== 'park' && head.attempt <= head.failures && head.attempt < retry.attempts)
+      const most = policy === 'park' ? head.attempt + 1 : retry.attempts
+      for (const next = Math.min(most, head.failures + 1); head.attempt < next; head.attempt++) ran.push(head.n)
       if (head.attempt > head.failures) continue
       if (policy === 'park' && head.attempt < retry.attempts) behind.push(head)
       if (policy === 'block') return { ran, blocker: head.n }

@@ -111,7 +111,7 @@ test('closing ends the term, and nobody stands by any more', async () => {
 test('refuses what is no function', async () => {
   const { engine } = await testEngine({ jobs: [] })
   expect(() => engine.leader('feed', { health: true as never }, () => undefined)).toThrow(/LW_OPTION_INVALID/)
-  expect(() => engine.leader('feed', {} as never)).toThrow(/LW_OPTION_INVALID/)
+  expect(() => engine.leader('feed', undefined as never)).toThrow(/LW_OPTION_INVALID/)
 })
 
 function aborted(signal: HeldLock['signal']): Promise<void> {

@@ -9,6 +9,6 @@ test('labels that no one worker has together', async () => {
   const ref = await world.engine.enqueue(both)
   await world.advance('1s')
   expect((await ref.status()).waitsFor).toBe(
-    'no running worker serves queue "default" and has the labels "eu" and "gpu" together',
+    'no running worker serves queue "default" and has the labels "gpu" and "eu" together',
   )
 })

@@ -60,7 +60,7 @@ export async function laneAges(
     ],
   )
   const found = rows.map((row) => ({ queueId: row.queue_id, priority: row.priority, since: row.since ?? undefined }))
-  return { now: Number(rows[0]?.now ?? 0), lanes: found }
+  return { now: rows[0]?.now ?? 0, lanes: found }
 }
 
 export async function queues(on: Queryable): Promise<QueueRow[]> {
