@@ -49,6 +49,19 @@ test.each(table)('%s: the head of a key %s', async (policy, _, failures, expecte
   expect(ran).toContain(`b ${other}`)
 })
 
+test('park: one whose retry is due at once still goes behind those that wait', async () => {
+  const ran: number[] = []
+  const again = { attempts: 3, backoff: 'fixed', first: 0 } as const
+  const once = job('once', { key: () => 'a', keyFailure: 'park', retry: again }, ({ input, attempt }) => {
+    ran.push(Number(input))
+    if (input === 0 && attempt < 3) throw new Error('not yet')
+  })
+  const { engine, drain } = await testEngine({ jobs: [once] })
+  await engine.enqueueMany(once, [0, 1, 2])
+  await drain()
+  expect(ran).toEqual([0, 1, 2, 0, 0])
+})
+
 test('a blocked key is listed, says why, and goes on with the job that failed when it is retried', async () => {
   const { jobs, ran, mended } = scripted()
   const { engine, advance, clock } = await testEngine({ jobs: Object.values(jobs) })
