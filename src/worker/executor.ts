@@ -46,6 +46,7 @@ export interface ExecutorParts {
 
 /** Runs one attempt from the claimed row to its outcome. Never throws: whatever goes wrong is an outcome. */
 export function execute(held: Held, definition: AnyJob, parts: ExecutorParts): void {
+  held.keyFailure = definition.keyFailure
   const refused = refusalOf(held.job)
   if (refused) {
     held.refused = true

@@ -157,10 +157,8 @@ export class Runner {
 
   #execute(held: Held): void {
     const definition = this.#parts.definitions.get(held.job.name)
-    if (definition) {
-      held.keyFailure = definition.keyFailure
-      execute(held, definition, this.#executor)
-    } else this.#finish(held, { kind: 'released' }) // cannot be: the claim asks for known names only
+    if (definition) execute(held, definition, this.#executor)
+    else this.#finish(held, { kind: 'released' }) // cannot be: the claim asks for known names only
   }
 
   #finish(held: Held, outcome: Outcome): void {
