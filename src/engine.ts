@@ -24,6 +24,7 @@ import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Bounds, createBounds } from './bounds.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
+import type { EngineHooks } from './hooks.ts'
 import { createKeys, type Keys } from './keys.ts'
 import type { Locks } from './lock/locks.ts'
 import { createLocks } from './locks.ts'
@@ -57,18 +58,6 @@ import { createWorker } from './working.ts'
  */
 export function legwork(options: LegworkOptions): Promise<Legwork> {
   return openEngine(options)
-}
-
-/** What legwork/testing asks of an engine beyond the public API. */
-export interface EngineHooks {
-  /** Whether this process holds jobs. */
-  readonly busy: boolean
-  /** `patient`: jobs that gather for a batch are left to do so. */
-  idle(patient?: boolean): Promise<void>
-  /** Resolves when no statement is under way: at most handlers run. */
-  calm(): Promise<void>
-  /** Ends as a killed process does: nobody is told, nothing is handed back. */
-  abandon(): Promise<void>
 }
 
 export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {

@@ -30,6 +30,9 @@ export type CheckpointOf<C extends Schema | undefined> = C extends Schema
   ? Checkpoint<StandardSchemaV1.InferInput<C>, StandardSchemaV1.InferOutput<C>>
   : Checkpoint
 
+/** One breaker, or several. */
+type BreakerOption = string | BreakerOptions | readonly (string | BreakerOptions)[]
+
 /** What becomes of a key whose job fails. */
 export type KeyFailure = 'skip' | 'block' | 'park'
 
@@ -77,7 +80,7 @@ export interface JobOptions<
    */
   readonly limit?: Limit<InputOf<I>> | readonly Limit<InputOf<I>>[]
   /** What these jobs need and what may break down: while its breaker is open, none of them begins. */
-  readonly breaker?: string | BreakerOptions | readonly (string | BreakerOptions)[]
+  readonly breaker?: BreakerOption
   /** Only workers that have all of these `labels` run it. Default none. */
   readonly needs?: readonly string[]
   readonly tags?: readonly string[]
@@ -189,8 +192,7 @@ export function job<
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
     keyFailure: keyFailurePolicy(given.keyFailure ?? 'skip'),
-    limits: limitPlans(name, given.limit, given.breaker),
-    perWorker: workerLimit(given.limit),
+    ...limitsOf(name, given),
     needs: labelList(given.needs ?? [], 'needs'),
     tags: Object.freeze([...new Set(given.tags ?? [])]),
     merge: given.merge,
@@ -216,6 +218,13 @@ function build<In, Parsed, Return, Result>(
     with: (input?: unknown): JobCall => Object.freeze({ job: definition, input }),
   })
   return definition
+}
+
+function limitsOf<In>(
+  name: string,
+  { limit, breaker }: { limit?: Limit<In> | readonly Limit<In>[]; breaker?: BreakerOption },
+): { limits: readonly LimitPlan[]; perWorker: number | undefined } {
+  return { limits: limitPlans(name, limit, breaker), perWorker: workerLimit(limit) }
 }
 
 /** Labels as an option gives them, each once. @throws LW_OPTION_INVALID naming `option` */
