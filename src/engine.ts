@@ -16,14 +16,18 @@ import type {
 } from './api.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
-import { LegworkError, show } from './core/errors.ts'
+import { LegworkError } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
-import { nearest } from './core/suggest.ts'
+import type { LeadArguments, Leader, LockArguments } from './core/lock.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Bounds, createBounds } from './bounds.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
+import type { EngineHooks } from './hooks.ts'
+import { createKeys, type Keys } from './keys.ts'
+import type { Locks } from './lock/locks.ts'
+import { createLocks } from './locks.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
 import type { ForkOptions } from './live/fork.ts'
@@ -31,13 +35,14 @@ import { checkedId } from './live/id.ts'
 import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
-import { announce, definitionMap, retentionOf } from './settings.ts'
+import { announce, definitionMap, definitionNamed, retentionOf } from './settings.ts'
 import { createToken, Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
 import { openStore } from './store/open.ts'
 import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 import type { QueueStatus } from './store/queries/queues.ts'
+import type { LockStatus } from './store/queries/locks.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Store } from './store/store.ts'
@@ -55,18 +60,6 @@ export function legwork(options: LegworkOptions): Promise<Legwork> {
   return openEngine(options)
 }
 
-/** What legwork/testing asks of an engine beyond the public API. */
-export interface EngineHooks {
-  /** Whether this process holds jobs. */
-  readonly busy: boolean
-  /** `patient`: jobs that gather for a batch are left to do so. */
-  idle(patient?: boolean): Promise<void>
-  /** Resolves when no statement is under way: at most handlers run. */
-  calm(): Promise<void>
-  /** Ends as a killed process does: nobody is told, nothing is handed back. */
-  abandon(): Promise<void>
-}
-
 export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
   const definitions = definitionMap(options.jobs)
   const retention = retentionOf(options.retention)
@@ -76,14 +69,8 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
   try {
     await store.migrate()
     await announce(store, definitions, options.queues)
-    const engine: Legwork & EngineHooks = new Engine({
-      store,
-      definitions,
-      retention,
-      clock,
-      tokens,
-      use: options.use ?? [],
-    })
+    const parts = { store, definitions, retention, clock, tokens, use: options.use ?? [] }
+    const engine: Legwork & EngineHooks = new Engine(parts)
     return engine
   } catch (error) {
     await store.close()
@@ -107,9 +94,11 @@ class Engine {
   readonly #events = new Emitter()
   readonly #hub: Hub
   readonly #producer: Producer
+  readonly #locks: Locks
   readonly limits: Limits
   readonly bounds: Bounds
   readonly breakers: Breakers
+  readonly keys: Keys
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
   #enqueuing = 0
@@ -133,6 +122,8 @@ class Engine {
     this.limits = createLimits(settings)
     this.bounds = createBounds(store)
     this.breakers = createBreakers(settings)
+    this.keys = createKeys(settings)
+    this.#locks = createLocks({ ...settings, clock })
     this.#hub.open()
   }
 
@@ -234,6 +225,20 @@ class Engine {
     await this.#queuesChanged()
   }
 
+  async lock<T>(name: string, ...rest: LockArguments<T>): Promise<T> {
+    this.#open()
+    return this.#locks.lock(name, ...rest)
+  }
+
+  leader(name: string, ...rest: LeadArguments): Leader {
+    this.#open()
+    return this.#locks.leader(name, ...rest)
+  }
+
+  async locks(): Promise<LockStatus[]> {
+    return this.#open().store.locks()
+  }
+
   async workers(): Promise<WorkerRecord[]> {
     return this.#open().store.workers(200)
   }
@@ -247,7 +252,7 @@ class Engine {
     if (this.#worker) return
     const given = options.stopOnSignal ?? '25s'
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
-    const worker = createWorker(this.#parts, this.#refs, this.#events, options)
+    const worker = createWorker({ ...this.#parts, lock: this.#locks.lockOfAttempt }, this.#refs, this.#events, options)
     this.#worker = worker
     await worker.start()
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))
@@ -270,6 +275,7 @@ class Engine {
   async calm(): Promise<void> {
     await this.#producer.drained()
     await this.#worker?.calm()
+    await this.#locks.calm()
   }
 
   abandon(): Promise<void> {
@@ -279,6 +285,7 @@ class Engine {
 
   async #abandon(): Promise<void> {
     this.#forgetSignals?.()
+    this.#locks.abandon()
     await this.#worker?.abandon()
     this.#refs.results.close()
     await this.#hub.close()
@@ -290,7 +297,9 @@ class Engine {
       while (this.#enqueuing > 0) await new Promise<void>((resolve) => this.#enqueued.push(resolve))
       if (this.#producer.busy) await this.#producer.drained() // otherwise the worker stops within this call
       this.#producer.close()
+      this.#locks.standDown()
       await this.#worker?.stop(timeout)
+      await this.#locks.close(timeout)
       this.#refs.results.close()
       await this.#hub.close()
     } finally {
@@ -317,17 +326,7 @@ class Engine {
 
   #definition(job: AnyJob | string): AnyJob {
     const { definitions } = this.#open()
-    if (typeof job !== 'string') return job
-    const found = definitions.get(job)
-    if (found) return found
-    const guess = nearest(job, definitions.keys())
-    throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(job)} was given to legwork().`, {
-      hint:
-        guess === undefined
-          ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.`
-          : `Did you mean ${show(guess)}?`,
-      details: { name: job, ...(guess !== undefined && { nearest: guess }) },
-    })
+    return typeof job === 'string' ? definitionNamed(definitions, job) : job
   }
 
   #add(row: NewJob, tx: unknown): Promise<Enqueued[]> {

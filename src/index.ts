@@ -17,6 +17,7 @@ export type {
   Legwork,
   LegworkOptions,
   QueueOptions,
+  QueueWork,
   WorkOptions,
 } from './api.ts'
 export type { DstPolicy } from './core/calendar/clock-rule.ts'
@@ -41,11 +42,12 @@ export {
   type BatchOutcomes,
 } from './core/batch-handler.ts'
 export type { BoundOptions, BoundRule, WhenFull } from './core/bound.ts'
+export type { Keys } from './keys.ts'
 export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'
 export type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from './core/context.ts'
 export type { Change } from './core/change.ts'
-export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
+export type { AnyJob, Contract, Handler, JobDefinition, JobOptions, KeyFailure } from './core/definition.ts'
 export type {
   BeginOptions,
   Checkpoint,
@@ -63,6 +65,7 @@ export type { ErrorCode, SerializedError } from './core/errors.ts'
 export type { EngineEvents, EventName, JobName } from './core/events.ts'
 export type { DeadReason } from './core/outcome.ts'
 export type { Priority } from './core/priority.ts'
+export type { HeldLock, Lead, Leader, LeaderOptions, LockOptions, TakeLock } from './core/lock.ts'
 export type { BreakerOptions, Limit, LimitOptions, LimitRule, Rate, RateOptions } from './core/limit.ts'
 export type { Backoff, RetryOptions } from './core/retry.ts'
 export type { Size } from './core/size.ts'
@@ -79,6 +82,8 @@ export type { BatchStatus, Child } from './store/queries/batches.ts'
 export type { AttemptRecord, JobRecord } from './store/queries/find.ts'
 export type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 export type { StepRecord, UndoRecord } from './store/queries/look.ts'
+export type { BlockedKey } from './store/queries/keys.ts'
+export type { LockStatus } from './store/queries/locks.ts'
 export type { QueueStatus } from './store/queries/queues.ts'
 export type { WorkerRecord } from './store/queries/workers.ts'
 export type { Transaction } from './store/transaction/transaction.ts'

@@ -6,6 +6,7 @@ import type { DurableAttempt, DurableContext } from './core/durable.ts'
 import { LegworkError, optionError } from './core/errors.ts'
 import { Emitter } from './core/events.ts'
 import { isFinal } from './core/states.ts'
+import type { TakeLock } from './core/lock.ts'
 import type { JobHistory } from './store/history.ts'
 import type { Middleware } from './worker/executor.ts'
 import { Run } from './workflow/run.ts'
@@ -146,6 +147,7 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     progress: quiet,
     slowDown: async () => undefined,
+    lock: lockNobody,
     ...durable,
   }
 }
@@ -153,6 +155,12 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
 /** A job that waits is run with the next attempt; of one that has ended it is the last one that counts. */
 function attemptOfNextRun({ state, attempt }: JobHistory['job']): number {
   return isFinal(state) || state === 'running' ? attempt : attempt + 1
+}
+
+/** What is done under a lock asks for its steps all the same. */
+const lockNobody: TakeLock = async (name, ...rest) => {
+  const work = rest.length === 1 ? rest[0] : rest[1]
+  return work({ name, token: 0n, signal: new AbortController().signal })
 }
 
 function noTerms(): never {

@@ -49,6 +49,10 @@ export interface EngineEvents {
   /** Jobs of this process have opened a breaker, or somebody has in this process by hand (`openFor` is Infinity then). */
   breaker_opened: { readonly breaker: string; readonly reason: string; readonly openFor: number }
   breaker_closed: { readonly breaker: string }
+  /** This process leads from now on. */
+  leading: { readonly leader: string; readonly token: bigint }
+  /** This process leads no more. */
+  deposed: { readonly leader: string; readonly reason: string }
   /** Something in the background went wrong; the engine goes on. */
   error: { readonly during: string; readonly error: unknown }
 }

@@ -5,6 +5,7 @@ import { milliseconds } from '../core/duration.ts'
 import { cleanText, optionError } from '../core/errors.ts'
 import { instant } from '../core/instant.ts'
 import type { Emitter } from '../core/events.ts'
+import type { TakeLock } from '../core/lock.ts'
 import type { Held } from './running.ts'
 import type { Writer } from './writer.ts'
 
@@ -19,6 +20,7 @@ export interface ContextParts {
   /** The process's own time, milliseconds since the epoch. */
   now(): number
   slowDown(ms: number, name: string | undefined): Promise<void>
+  readonly lock: TakeLock
   /** What the handler gets as its input; asked once. */
   input(): unknown
 }
@@ -124,6 +126,9 @@ export class Context implements JobContext {
   }
   get slowDown(): JobContext['slowDown'] {
     return async (wish) => this.#parts.slowDown(slowFor(wish, this.#parts.now()), wish.limit)
+  }
+  get lock(): TakeLock {
+    return this.#parts.lock
   }
   get progress(): JobContext['progress'] {
     return (value: Json, message?: string) => writeProgress(this.#parts, percentOf(value, message))

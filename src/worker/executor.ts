@@ -19,6 +19,7 @@ import {
   writeProgress,
 } from './context.ts'
 import type { Isolation } from './isolate/isolation.ts'
+import type { LockOfAttempt, TakeLock } from '../core/lock.ts'
 import type { Held } from './running.ts'
 import { Controlled, refusalOf, Remote, verdictOf } from './verdict.ts'
 import type { Writer } from './writer.ts'
@@ -34,6 +35,7 @@ export interface ExecutorParts {
   readonly isolation: () => Isolation
   readonly installation: () => string
   readonly slowDown: (held: Held, ms: number, name: string | undefined) => Promise<void>
+  readonly lock: LockOfAttempt
   /** What remembers the steps of a handler that has any. */
   readonly durable: Durability['begin']
   /** Milliseconds a handler has between the abort of its signal and being left behind. */
@@ -44,6 +46,7 @@ export interface ExecutorParts {
 
 /** Runs one attempt from the claimed row to its outcome. Never throws: whatever goes wrong is an outcome. */
 export function execute(held: Held, definition: AnyJob, parts: ExecutorParts): void {
+  held.keyFailure = definition.keyFailure
   const refused = refusalOf(held.job)
   if (refused) {
     held.refused = true
@@ -68,6 +71,8 @@ class Attempt implements ContextParts {
   #parsed: unknown
   #durable: DurableRun | undefined
   #over = false
+  /** Aborts when the attempt is over; made when the handler asks for a lock. */
+  #locks: AbortController | undefined
   #stopTimer: Cancel | undefined
   #stopWaiting: Cancel | undefined
 
@@ -102,6 +107,10 @@ class Attempt implements ContextParts {
 
   slowDown(ms: number, name: string | undefined): Promise<void> {
     return this.#parts.slowDown(this.held, ms, name)
+  }
+  get lock(): TakeLock {
+    this.#locks ??= new AbortController()
+    return this.#parts.lock(this.held.stop.signal, this.#locks.signal)
   }
   now(): number {
     return this.#parts.clock.now()
@@ -236,6 +245,7 @@ class Attempt implements ContextParts {
     this.#stopTimer?.()
     this.#stopWaiting?.()
     this.held.stop.watch(undefined)
+    this.#locks?.abort(attemptOver(this.held))
     // One that ends in this attempt before its first step may have steps of earlier ones to undo.
     const isEnd = outcome.kind === 'dead' || outcome.kind === 'cancelled' || outcome.kind === 'completed'
     const durable = this.#durable ?? (isEnd && this.held.job.claim > 1 ? this.#remembering() : undefined)
@@ -268,6 +278,10 @@ class Attempt implements ContextParts {
       held.stop.abort(new LegworkError('LW_JOB_TIMEOUT', message))
     })
   }
+}
+
+function attemptOver({ job: { id, name } }: Held): LegworkError {
+  return new LegworkError('LW_LOCK_LOST', `The attempt of job ${id} (${name}) is over, and its locks were freed.`)
 }
 
 function wireOf(held: Held): unknown {

@@ -24,6 +24,7 @@ export interface RunnerParts {
   readonly durable: Durability['begin']
   /** A running job asks its limits to let nobody begin for so many milliseconds. */
   readonly slowDown: ExecutorParts['slowDown']
+  readonly lock: ExecutorParts['lock']
   /** Resolves when the database knows which suspect runs. */
   readonly markSuspect: (id: string | undefined) => Promise<void>
   /** A place has become free. */
@@ -47,11 +48,11 @@ export class Runner {
   #closed = false
 
   constructor(parts: RunnerParts) {
-    const { clock, events, writer, middleware, grace, installation, durable, slowDown } = parts
+    const { clock, events, writer, middleware, grace, installation, durable, slowDown, lock } = parts
     this.#parts = parts
     const isolation = () => this.#isolated()
     const onOutcome = (held: Held, outcome: Outcome) => this.#finish(held, outcome)
-    const common = { clock, events, writer, middleware, grace, installation, durable, slowDown }
+    const common = { clock, events, writer, middleware, grace, installation, durable, slowDown, lock }
     this.#executor = { ...common, isolation, onOutcome }
     this.#gatherer = new Gatherer({
       clock,

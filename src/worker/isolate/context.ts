@@ -9,6 +9,7 @@ const unavailable = [
   'checkpoint',
   'commit',
   'enqueue',
+  'lock',
   'now',
   'random',
   'restart',
