@@ -186,8 +186,7 @@ export function job<
 ): JobDefinition<InputOf<I>, ParsedInputOf<I>, ReturnOf<O, R>, ResultOf<O, R>> {
   const given: JobOptions<I, O, S, C> = options ?? {}
   checkTexts(name, given)
-  checkIsolation(name, given)
-  checkBatch(name, given.isolate, handler)
+  checkIsolation(name, given, handler)
   return build({
     name,
     queue: given.queue ?? 'default',
@@ -260,8 +259,13 @@ function isName(text: unknown): boolean {
   return typeof text === 'string' && /^[^\0]{1,200}$/su.test(text) && text.trim() === text && text.isWellFormed()
 }
 
-function checkIsolation(name: string, options: JobOptions<Schema | undefined, Schema | undefined>): void {
+function checkIsolation(
+  name: string,
+  options: JobOptions<Schema | undefined, Schema | undefined>,
+  handler: unknown,
+): void {
   const { isolate, module } = options
+  checkBatch(name, isolate, handler)
   if (isolate === undefined) return
   if (isolate !== 'thread' && isolate !== 'process') throw optionError('isolate', "'thread' or 'process'", isolate)
   if (!module?.startsWith('file:')) {
