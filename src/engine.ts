@@ -20,6 +20,7 @@ import { LegworkError, show } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
+import { checkSchedules } from './drafts.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
@@ -30,6 +31,9 @@ import { checkedId } from './live/id.ts'
 import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
+import type { Schedule } from './core/schedule.ts'
+import type { Scheduler } from './schedule/scheduler.ts'
+import { createSchedules, saveOwn, type Schedules } from './schedules.ts'
 import { announce, definitionMap, retentionOf } from './settings.ts'
 import { createToken, Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
@@ -67,20 +71,17 @@ export interface EngineHooks {
 export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
   const definitions = definitionMap(options.jobs)
   const retention = retentionOf(options.retention)
+  const schedules = options.schedules ?? []
+  checkSchedules(schedules)
   const clock = options.clock ?? systemClock
   const tokens = new Tokens(clock, options.secret ?? process.env['LEGWORK_SECRET'])
   const store = await openStore(options.database)
   try {
     await store.migrate()
     await announce(store, definitions, options.queues)
-    const engine: Legwork & EngineHooks = new Engine({
-      store,
-      definitions,
-      retention,
-      clock,
-      tokens,
-      use: options.use ?? [],
-    })
+    const changed = await saveOwn(store, schedules)
+    const parts = { store, definitions, retention, clock, tokens, schedules, use: options.use ?? [] }
+    const engine: Legwork & EngineHooks = new Engine(parts, changed)
     return engine
   } catch (error) {
     await store.close()
@@ -95,6 +96,7 @@ interface EngineParts {
   readonly definitions: ReadonlyMap<string, AnyJob>
   readonly retention: Retention
   readonly use: readonly Middleware[]
+  readonly schedules: readonly Schedule[]
 }
 
 /** Wires the parts; the work is theirs. */
@@ -106,13 +108,16 @@ class Engine {
   readonly #producer: Producer
   readonly limits: Limits
   readonly breakers: Breakers
+  readonly schedules: Schedules
+  readonly #scheduler: Scheduler
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
   #enqueuing = 0
   readonly #enqueued: (() => void)[] = []
   #forgetSignals: (() => void) | undefined
 
-  constructor(parts: EngineParts) {
+  /** @param changed whether the schedules of this process have changed those in the database */
+  constructor(parts: EngineParts, changed: boolean) {
     const { store, clock, definitions } = parts
     this.#parts = parts
     this.#hub = new Hub(store, (error) => this.#events.emit('error', { during: 'sending a hint', error }))
@@ -128,7 +133,11 @@ class Engine {
     const settings = { store, hub: this.#hub, events: this.#events }
     this.limits = createLimits(settings)
     this.breakers = createBreakers(settings)
+    const scheduling = createSchedules({ refs: this.#refs, events: this.#events, schedules: parts.schedules })
+    this.schedules = scheduling.operations
+    this.#scheduler = scheduling.scheduler
     this.#hub.open()
+    if (changed) this.#hub.tell({ schedules: true })
   }
 
   /** Thousands a second pass here: what needs no waiting beforehand goes straight to the producer. */
@@ -242,7 +251,7 @@ class Engine {
     if (this.#worker) return
     const given = options.stopOnSignal ?? '25s'
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
-    const worker = createWorker(this.#parts, this.#refs, this.#events, options)
+    const worker = createWorker({ ...this.#parts, scheduler: this.#scheduler }, this.#refs, this.#events, options)
     this.#worker = worker
     await worker.start()
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))

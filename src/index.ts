@@ -1,6 +1,7 @@
 export { legwork } from './engine.ts'
 export { timetable } from './core/calendar/timetable.ts'
 export { job } from './core/definition.ts'
+export { schedule } from './core/schedule.ts'
 export { Abort, RetryAfter, Snooze, StepError } from './core/outcome.ts'
 export { errorCodes, LegworkError } from './core/errors.ts'
 export { jsonSchemaOf } from './core/codec.ts'
@@ -52,7 +53,20 @@ export type { Duration } from './core/duration.ts'
 export type { ErrorCode, SerializedError } from './core/errors.ts'
 export type { EngineEvents, EventName, JobName } from './core/events.ts'
 export type { DeadReason } from './core/outcome.ts'
+export type { Firing, FiringKind, LastSuccess, ScheduleFacts } from './core/firing.ts'
+export type { WallTime } from './core/instant.ts'
 export type { Priority } from './core/priority.ts'
+export type {
+  CatchUp,
+  Overlap,
+  Schedule,
+  ScheduledInput,
+  ScheduledJobOptions,
+  ScheduleOptions,
+  SchedulePolicies,
+  TimetableSpec,
+} from './core/schedule.ts'
+export type { BackfillOptions, PauseOptions, ScheduleStatus, Schedules } from './schedules.ts'
 export type { BreakerOptions, Limit, LimitOptions, LimitRule, Rate, RateOptions } from './core/limit.ts'
 export type { Backoff, RetryOptions } from './core/retry.ts'
 export type { Size } from './core/size.ts'
@@ -67,6 +81,7 @@ export type { UndoResolution } from './live/undos.ts'
 export type { DatabaseOption } from './store/open.ts'
 export type { BatchStatus, Child } from './store/queries/batches.ts'
 export type { AttemptRecord, JobRecord } from './store/queries/find.ts'
+export type { FiringRecord } from './store/queries/firings.ts'
 export type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 export type { StepRecord, UndoRecord } from './store/queries/look.ts'
 export type { QueueStatus } from './store/queries/queues.ts'

@@ -17,6 +17,8 @@ export interface Hint {
   readonly many?: boolean
   /** Queues were made, paused or resumed. */
   readonly queues?: boolean
+  /** Schedules were saved, resumed or put off. */
+  readonly schedules?: boolean
   /** A delayed job is due in so many milliseconds. */
   readonly due?: number
 }
@@ -122,6 +124,7 @@ function merge(a: Hint, b: Hint): Hint {
     cancel: [...(a.cancel ?? []), ...(b.cancel ?? [])],
     queues: a.queues === true || b.queues === true,
     many: a.many === true || b.many === true,
+    schedules: a.schedules === true || b.schedules === true,
     ...(due !== undefined && { due }),
   }
 }

@@ -22,6 +22,7 @@ export interface RunnerParts {
   readonly durable: Durability['begin']
   /** A running job asks its limits to let nobody begin for so many milliseconds. */
   readonly slowDown: ExecutorParts['slowDown']
+  readonly lastSuccess: ExecutorParts['lastSuccess']
   /** Resolves when the database knows which suspect runs. */
   readonly markSuspect: (id: string | undefined) => Promise<void>
   /** A place has become free. */
@@ -44,11 +45,11 @@ export class Runner {
   #closed = false
 
   constructor(parts: RunnerParts) {
-    const { clock, events, writer, middleware, grace, installation, durable, slowDown } = parts
+    const { clock, events, writer, middleware, grace, installation, durable, slowDown, lastSuccess } = parts
     this.#parts = parts
     const isolation = () => this.#isolated()
     const onOutcome = (held: Held, outcome: Outcome) => this.#finish(held, outcome)
-    const common = { clock, events, writer, middleware, grace, installation, durable, slowDown }
+    const common = { clock, events, writer, middleware, grace, installation, durable, slowDown, lastSuccess }
     this.#executor = { ...common, isolation, onOutcome }
   }
 

@@ -11,9 +11,10 @@ import { ClaimLoop } from './claim-loop.ts'
 import { Directory } from './directory.ts'
 import type { Middleware } from './executor.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { Maintenance } from './maintenance.ts'
+import { Maintenance, type MaintenanceParts } from './maintenance.ts'
 import { processToken } from './process.ts'
 import { Runner } from './runner.ts'
+import { lastSuccess } from './last-success.ts'
 import { slowDown } from './slow-down.ts'
 import { Holdings } from './running.ts'
 import type { Written } from './flusher.ts'
@@ -41,6 +42,8 @@ export interface WorkerParts {
   readonly durable: (workerId: () => number) => Durability
   /** Told of everything this worker changes, for hints to others. */
   readonly onWritten: (written: Omit<Written, 'dueIn'>) => void
+  /** Fires schedules, and looks after them. */
+  readonly schedules: Pick<MaintenanceParts, 'fireDue' | 'renewSchedules'>
   /** This job has failed or was cancelled, and has children that may have to end with it. */
   readonly onDeadParent: (id: string) => Promise<void>
 }
@@ -124,6 +127,11 @@ export class Worker {
   /** A job will be due in `ms`. */
   expect(ms: number): void {
     this.#maintenance.expect(ms)
+  }
+
+  /** Schedules have changed: looks what is due. */
+  stage(): void {
+    this.#maintenance.stage()
   }
 
   /** Somebody says that these jobs are to be cancelled: the rows tell whether, and why. */
@@ -274,6 +282,7 @@ export class Worker {
       durable: (attempt) => this.#durability.begin(attempt),
       markSuspect: (id) => this.#parts.store.markSuspect(this.id, id),
       slowDown: (held, ms, name) => slowDown(this.#parts.store, this.id, held, ms, name),
+      lastSuccess: (schedule) => lastSuccess(this.#parts.store, schedule),
     })
   }
 
@@ -345,6 +354,7 @@ export class Worker {
       lease: options.lease,
       retention: options.retention,
       onMoved: (woken, ended) => this.#announce({ woken, ended }),
+      ...this.#parts.schedules,
       onDeadParent: this.#parts.onDeadParent,
     })
   }
