@@ -5,6 +5,7 @@ import type { AnyJob } from './core/definition.ts'
 import type { DurableAttempt, DurableContext } from './core/durable.ts'
 import { LegworkError, optionError } from './core/errors.ts'
 import { Emitter } from './core/events.ts'
+import { firingOf } from './core/firing.ts'
 import { isFinal } from './core/states.ts'
 import type { JobHistory } from './store/history.ts'
 import type { Middleware } from './worker/executor.ts'
@@ -125,7 +126,7 @@ function attemptOf(
 }
 
 function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, durable: DurableContext): JobContext {
-  const { id, name, queue, priority, key, tags, headers, traceparent, enqueuedAt, idempotencyKey } = job
+  const { id, name, queue, priority, key, tags, headers, traceparent, enqueuedAt, idempotencyKey, schedule } = job
   const quiet = () => undefined
   return {
     id,
@@ -145,6 +146,7 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     progress: quiet,
     slowDown: async () => undefined,
+    schedule: schedule && { ...firingOf(schedule), lastSuccess: async () => undefined },
     ...durable,
   }
 }

@@ -108,7 +108,7 @@ export interface Schedule {
  * @example export const summary = schedule('daily-summary', { cron: '0 2 * * *', timezone: 'Europe/Berlin', job: dailySummary })
  */
 export function schedule<In>(id: string, options: ScheduleOptions<In>): Schedule {
-  const all: Readonly<Record<string, unknown>> = options
+  const all = { ...options } as Readonly<Record<string, unknown>>
   if (typeof id !== 'string' || !/^[^\0]{1,200}$/su.test(id) || id.trim() !== id || !id.isWellFormed())
     throw optionError('id', 'text of 1 to 200 characters without spaces at the ends', id)
   const unknown = Object.keys(options ?? {}).find((name) => !known.has(name))

@@ -19,7 +19,7 @@ import { claim } from './queries/claim.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
-import { firedAt, firingHistory, forgetFirings, lastSuccess, nextDueSchedule } from './queries/firings.ts'
+import { firedAt, firingHistory, firingOfJob, forgetFirings, lastSuccess, nextDueSchedule } from './queries/firings.ts'
 import { history } from './queries/history.ts'
 import { sweepKeys } from './queries/keys.ts'
 import { probeLanes, queues } from './queries/lanes.ts'
@@ -151,6 +151,7 @@ export function createStore(connection: Connection): Store {
     schedules: (id) => listSchedules(connection, id),
     removeSchedule: (id) => removeSchedule(connection, id),
     firedAt: (id, nominals) => firedAt(connection, id, nominals),
+    firingOf: (job) => firingOfJob(connection, slotOf(job), job),
     firings: (id, before, limit) => firingHistory(connection, id, before, limit),
     lastSuccess: (id) => lastSuccess(connection, id),
 

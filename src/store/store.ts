@@ -15,6 +15,7 @@ import type { StepRecord, UndoRecord } from './queries/look.ts'
 import type { Redriven } from './queries/redrive.ts'
 import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
+import type { StoredFiring } from '../core/firing.ts'
 import type { StoredRule } from '../core/limit.ts'
 import type { LimitDeclaration, LimitRow, SettingRow } from './queries/limit-settings.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
@@ -185,6 +186,8 @@ export interface Store {
   removeSchedule(id: string): Promise<boolean>
   /** The jobs of those of the instants that have fired. */
   firedAt(schedule: string, nominals: readonly Date[]): Promise<{ nominal: Date; job: string }[]>
+  /** What a job, live or finished, knows of the schedule that made it. */
+  firingOf(job: string): Promise<StoredFiring | undefined>
   firings(schedule: string, before: Date | undefined, limit: number): Promise<FiringRecord[]>
   /** The newest run of a schedule that completed; the output is JSON text. */
   lastSuccess(schedule: string): Promise<{ nominal: Date; at: Date; output: string | null } | undefined>

@@ -1,4 +1,4 @@
-import type { FiringKind } from '../../core/firing.ts'
+import type { FiringKind, StoredFiring } from '../../core/firing.ts'
 import { type Queryable, repeatable, type Row } from '../connection.ts'
 import { type ScheduleColumns, scheduleColumns, scheduleOf, type ScheduleRow } from './schedules.ts'
 
@@ -114,6 +114,14 @@ const successStatement = repeatable(
      cross join lateral (select d.finished_at, d.output from legwork.finished d
        where d.slot = (f.job_id & 255)::smallint and d.id = f.job_id and d.state = 10 limit 1) e
     where f.schedule = $1::text and f.outcome = 1 and f.job_id is not null order by f.nominal desc limit 1`,
+)
+
+const ofJobStatement = repeatable(
+  'lw_firing_of_job',
+  `select o.schedule from (
+     select j.options->'schedule' as schedule from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint
+     union all
+     select f.options->'schedule' from legwork.finished f where f.slot = $1::smallint and f.id = $2::bigint) o`,
 )
 
 const forgetStatement = repeatable(
@@ -241,6 +249,11 @@ export async function lastSuccess(
   schedule: string,
 ): Promise<{ nominal: Date; at: Date; output: string | null } | undefined> {
   return (await on.query<{ nominal: Date; at: Date; output: string | null }>(successStatement, [schedule]))[0]
+}
+
+/** What a job, live or finished, knows of the schedule that made it. */
+export async function firingOfJob(on: Queryable, slot: number, id: string): Promise<StoredFiring | undefined> {
+  return (await on.query<{ schedule: StoredFiring | null }>(ofJobStatement, [slot, id]))[0]?.schedule ?? undefined
 }
 
 /** Forgets what became of instants that were decided so long ago, at most 10,000. */
