@@ -1,3 +1,4 @@
+import type { CalendarRules } from './core/calendar/spec.ts'
 import type { Clock } from './core/clock.ts'
 import type { JobCall } from './core/call.ts'
 import type { Change } from './core/change.ts'
@@ -11,7 +12,7 @@ import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
 import type { Schedule } from './core/schedule.ts'
 import type { Breakers, Limits } from './limits.ts'
-import type { Schedules } from './schedules.ts'
+import type { Schedules } from './schedule-api.ts'
 import type { UniqueOptions } from './core/unique.ts'
 import type { BatchRef } from './live/batch.ts'
 import type { ForkOptions } from './live/fork.ts'
@@ -93,6 +94,8 @@ export interface LegworkOptions {
   readonly database?: DatabaseOption
   /** What fires by the clock. Code is the source: those in the database become as they are here. */
   readonly schedules?: readonly Schedule[]
+  /** Times that have a name, such as holidays: for `exclude` and `only` of schedules. */
+  readonly calendars?: Readonly<Record<string, CalendarRules>>
   /** Wraps every handler, the first outermost. */
   readonly use?: readonly Middleware[]
   /** Limits of queues: of all jobs in one, whatever their name. */

@@ -1,10 +1,14 @@
+import { type CalendarRules, wireSpec } from './core/calendar/spec.ts'
 import type { AnyJob } from './core/definition.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import type { Schedule } from './core/schedule.ts'
 import { prepare } from './enqueue.ts'
 import type { InputMaker } from './schedule/plan.ts'
-import { timetableOf } from './schedule/timetables.ts'
+import { timetableOf, withCalendars } from './schedule/timetables.ts'
 import type { ScheduleDraft } from './store/queries/schedules.ts'
+
+/** Times that have a name, for `exclude` and `only`. */
+export type Calendars = Readonly<Record<string, CalendarRules>>
 
 /** Version of the time zone data of this process. */
 export const zoneData: string = process.versions['tz'] ?? 'unknown'
@@ -26,9 +30,11 @@ export function checkSchedules(schedules: readonly Schedule[]): void {
 
 /** A schedule as it is stored, its rule and its input checked. @throws LW_OPTION_INVALID, LW_INPUT_INVALID */
 export async function draftOf(
-  { id, spec, policy, job, input, options }: Schedule,
+  { id, spec: given, policy, job, input, options }: Schedule,
   origin: 'code' | 'api',
+  calendars: Calendars,
 ): Promise<ScheduleDraft> {
+  const spec = wireSpec(withCalendars(given, calendars))
   timetableOf(spec, id)
   const dynamic = typeof input === 'function'
   // what does not depend on the input, of a job whose input is made later

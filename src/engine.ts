@@ -20,7 +20,7 @@ import { LegworkError, show } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { nearest } from './core/suggest.ts'
-import { checkSchedules } from './drafts.ts'
+import { type Calendars, checkSchedules } from './drafts.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
@@ -33,7 +33,8 @@ import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
 import type { Schedule } from './core/schedule.ts'
 import type { Scheduler } from './schedule/scheduler.ts'
-import { createSchedules, saveOwn, type Schedules } from './schedules.ts'
+import type { Schedules } from './schedule-api.ts'
+import { createSchedules, saveOwn } from './schedules.ts'
 import { announce, definitionMap, retentionOf } from './settings.ts'
 import { createToken, Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
@@ -71,7 +72,7 @@ export interface EngineHooks {
 export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
   const definitions = definitionMap(options.jobs)
   const retention = retentionOf(options.retention)
-  const schedules = options.schedules ?? []
+  const { schedules = [], calendars = {} } = options
   checkSchedules(schedules)
   const clock = options.clock ?? systemClock
   const tokens = new Tokens(clock, options.secret ?? process.env['LEGWORK_SECRET'])
@@ -79,8 +80,8 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
   try {
     await store.migrate()
     await announce(store, definitions, options.queues)
-    const changed = await saveOwn(store, schedules)
-    const parts = { store, definitions, retention, clock, tokens, schedules, use: options.use ?? [] }
+    const changed = await saveOwn(store, schedules, calendars)
+    const parts = { store, definitions, retention, clock, tokens, schedules, calendars, use: options.use ?? [] }
     const engine: Legwork & EngineHooks = new Engine(parts, changed)
     return engine
   } catch (error) {
@@ -97,6 +98,7 @@ interface EngineParts {
   readonly retention: Retention
   readonly use: readonly Middleware[]
   readonly schedules: readonly Schedule[]
+  readonly calendars: Calendars
 }
 
 /** Wires the parts; the work is theirs. */
@@ -133,7 +135,12 @@ class Engine {
     const settings = { store, hub: this.#hub, events: this.#events }
     this.limits = createLimits(settings)
     this.breakers = createBreakers(settings)
-    const scheduling = createSchedules({ refs: this.#refs, events: this.#events, schedules: parts.schedules })
+    const scheduling = createSchedules({
+      refs: this.#refs,
+      events: this.#events,
+      schedules: parts.schedules,
+      calendars: parts.calendars,
+    })
     this.schedules = scheduling.operations
     this.#scheduler = scheduling.scheduler
     this.#hub.open()

@@ -64,9 +64,8 @@ export type {
   ScheduledJobOptions,
   ScheduleOptions,
   SchedulePolicies,
-  TimetableSpec,
 } from './core/schedule.ts'
-export type { BackfillOptions, PauseOptions, ScheduleStatus, Schedules } from './schedules.ts'
+export type { BackfillOptions, PauseOptions, ScheduleStatus, Schedules } from './schedule-api.ts'
 export type { BreakerOptions, Limit, LimitOptions, LimitRule, Rate, RateOptions } from './core/limit.ts'
 export type { Backoff, RetryOptions } from './core/retry.ts'
 export type { Size } from './core/size.ts'

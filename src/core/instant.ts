@@ -1,3 +1,5 @@
+import { ClockRule } from './calendar/clock-rule.ts'
+import { ListRule } from './calendar/rule.ts'
 import { Zone } from './calendar/zone.ts'
 import { optionError } from './errors.ts'
 
@@ -29,19 +31,26 @@ export function instantOrWall(value: unknown, option: string): Date | undefined 
   if (!['compatible', 'earlier', 'later', 'reject'].includes(disambiguation))
     throw optionError(`${option}.disambiguation`, "'compatible', 'earlier', 'later' or 'reject'", disambiguation)
   const wall = wallOf(local, option)
-  const zone = new Zone(timezone)
-  const found = zone.instantsOf(wall, { gap: 'skip', overlap: 'both' })
-  if (found.length === 1) return new Date(found[0] ?? 0)
-  if (disambiguation === 'reject')
-    throw optionError(
-      option,
-      `a time that the clocks of ${timezone} show once; they ${found.length > 1 ? 'show this one twice' : 'skip this one'}`,
-      local,
-    )
-  const isLater = disambiguation === 'later' || (disambiguation === 'compatible' && found.length === 0)
-  if (found.length > 1) return new Date((isLater ? found.at(-1) : found[0]) ?? 0)
-  const [shifted = wall] = zone.instantsOf(wall, { gap: 'shift', overlap: 'first' })
-  return new Date(isLater ? shifted : shifted - (zone.wallAt(shifted) - wall))
+  const zone = Zone.named(timezone)
+  const [first, second = first] = instantsOf(wall, zone)
+  if (disambiguation === 'reject' && (first === undefined || first !== second))
+    throw optionError(option, `a time that the clocks of ${timezone} show, and show once`, local)
+  if (first !== undefined) return new Date((disambiguation === 'later' ? second : first) ?? first)
+  const shifted =
+    new ClockRule(new ListRule([wall]), zone, { gap: 'shift', overlap: 'first' }).next(wall - farBefore) ?? wall
+  // as far before the change as the clocks are put forward
+  return new Date(disambiguation === 'earlier' ? shifted - (zone.wallAt(shifted) - wall) : shifted)
+}
+
+/** Before any instant at which a clock may show a time. */
+const farBefore = 172_800_000
+
+/** None, one or two. */
+function instantsOf(wall: number, zone: Zone): number[] {
+  const rule = new ClockRule(new ListRule([wall]), zone, { gap: 'skip', overlap: 'both' })
+  const first = rule.next(wall - farBefore)
+  const second = first === undefined ? undefined : rule.next(first)
+  return [first, second].flatMap((at) => at ?? [])
 }
 
 function wallOf(local: unknown, option: string): number {

@@ -1,22 +1,10 @@
-import type { Dialect } from './calendar/cron.ts'
-import type { DstPolicy } from './calendar/zone.ts'
+import { type TimetableSpec, wireSpec } from './calendar/spec.ts'
 import type { AnyJob, Contract } from './definition.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { optionError } from './errors.ts'
 import type { Firing } from './firing.ts'
 import type { Overrides } from './overrides.ts'
 import type { Priority } from './priority.ts'
-
-export interface TimetableSpec {
-  readonly cron?: string | readonly string[]
-  readonly dialect?: Dialect
-  readonly every?: Duration
-  readonly phase?: Duration
-  readonly timezone?: string
-  readonly dst?: Partial<DstPolicy>
-  readonly startAt?: Date | string
-  readonly endAt?: Date | string
-}
 
 /** What happens at an instant while an earlier run of the schedule is unfinished. */
 export type Overlap = 'skip' | 'bufferOne' | 'bufferAll' | 'cancelRunning' | 'terminateRunning' | 'allow'
@@ -118,7 +106,7 @@ export function schedule<In>(id: string, options: ScheduleOptions<In>): Schedule
   if (typeof job?.handle !== 'function') throw optionError('job', 'a definition made with job()', job)
   return Object.freeze({
     id,
-    spec: Object.freeze(pick(all, specNames)) as TimetableSpec,
+    spec: Object.freeze(wireSpec(pick(all, specNames))),
     policy: Object.freeze(policyOf(options)),
     job,
     input: options.input,
@@ -137,6 +125,7 @@ const specNames = [
   'timezone',
   'dst',
   'exclude',
+  'only',
   'startAt',
   'endAt',
 ]
@@ -182,7 +171,9 @@ const overlaps: readonly Overlap[] = ['skip', 'bufferOne', 'bufferAll', 'cancelR
 function anchorOf(given: SchedulePolicies & TimetableSpec): Pick<Policy, 'fixedDelay'> {
   if (oneOf(given.anchor ?? 'epoch', 'anchor', ['epoch', 'lastCompletion']) === 'epoch') return {}
   const { every } = given
-  const others = ['cron', 'at', 'calendar', 'rrule', 'phase', 'exclude'].filter((name) => Object.hasOwn(given, name))
+  const others = specNames
+    .filter((name) => name !== 'every' && name !== 'timezone')
+    .filter((name) => Object.hasOwn(given, name))
   if (every === undefined || others.length > 0)
     throw optionError('anchor', "'epoch', unless every is the only rule", given.anchor)
   return { fixedDelay: milliseconds(every, 'every') }

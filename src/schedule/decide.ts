@@ -1,8 +1,8 @@
-import type { Timetable } from '../core/calendar/timetable.ts'
 import type { Policy } from '../core/schedule.ts'
 import { dueAt } from './jitter.ts'
 import { caughtUp, type Missed } from './missed.ts'
 import { type Candidate, type Left, overlapped, type Overlapped } from './overlap.ts'
+import type { Instants } from './timetables.ts'
 
 /** Milliseconds that a firing may be late and still counts as one in its time. */
 const patience = 60_000
@@ -11,7 +11,7 @@ const patience = 60_000
 export interface Standing {
   readonly id: string
   readonly policy: Policy
-  readonly table: Timetable
+  readonly table: Instants
   /** The first nominal instant that nobody has dealt with. */
   readonly nextAt: Date
   /** Unfinished runs. */
@@ -60,7 +60,7 @@ export function decide(standing: Standing): Decision {
 }
 
 /** Where a timetable goes on. */
-export function nextOf(id: string, policy: Policy, table: Timetable, nominal: Date | undefined): Decision['next'] {
+export function nextOf(id: string, policy: Policy, table: Instants, nominal: Date | undefined): Decision['next'] {
   return nominal && { nominal, due: dueAt(id, nominal, policy.jitter, table) }
 }
 

@@ -1,10 +1,10 @@
-import type { Timetable } from '../core/calendar/timetable.ts'
+import type { Instants } from './timetables.ts'
 
 /**
  * When a nominal instant is due: later by up to `jitter` milliseconds, the same in every process, and before the next
  * instant is.
  */
-export function dueAt(id: string, nominal: Date, jitter: number | undefined, table: Timetable): Date {
+export function dueAt(id: string, nominal: Date, jitter: number | undefined, table: Instants): Date {
   if (jitter === undefined) return nominal
   const next = table.next(nominal)
   const most = next ? Math.min(jitter, next.getTime() - nominal.getTime() - 1) : jitter

@@ -1,5 +1,5 @@
-import type { Timetable } from '../core/calendar/timetable.ts'
 import type { Policy } from '../core/schedule.ts'
+import type { Instants } from './timetables.ts'
 
 /** Instants that passed without firing, in a row. */
 export interface Missed {
@@ -30,7 +30,7 @@ const day = 24 * hour
  */
 export function caughtUp(
   { catchUp, catchUpWindow }: Pick<Policy, 'catchUp' | 'catchUpWindow'>,
-  table: Timetable,
+  table: Instants,
   first: Date,
   last: Date,
   now: Date,
@@ -54,14 +54,14 @@ export function caughtUp(
 }
 
 /** An hour for what fires more often than hourly, else a day. */
-function windowOf(table: Timetable, at: Date): number {
+function windowOf(table: Instants, at: Date): number {
   const next = table.next(at) ?? at
   const before = table.previous(at) ?? at
   const gap = next > at ? next.getTime() - at.getTime() : at.getTime() - before.getTime()
   return gap > 0 && gap < hour ? hour : day
 }
 
-function counted(table: Timetable, first: Date, last: Date): { count: number; more: boolean } {
+function counted(table: Instants, first: Date, last: Date): { count: number; more: boolean } {
   let count = 1
   for (let at = table.previous(last); at && at >= first; at = table.previous(at)) {
     if (count === mostCounted) return { count, more: true }

@@ -1,4 +1,3 @@
-import type { Timetable } from '../core/calendar/timetable.ts'
 import { firingOf, type FiringKind, type StoredFiring } from '../core/firing.ts'
 import type { NewJob } from '../store/queries/enqueue.ts'
 import type { NewFiring } from '../store/queries/firings.ts'
@@ -6,7 +5,7 @@ import type { ScheduleRow, ScheduleState } from '../store/queries/schedules.ts'
 import type { FiringPlan, PlannedJob, Standing } from '../store/scheduling.ts'
 import { decide, type Decision } from './decide.ts'
 import { placed } from './state.ts'
-import { timetableOf } from './timetables.ts'
+import { type Instants, timetableOf } from './timetables.ts'
 
 /** Makes the job of a firing whose input is a function. */
 export type InputMaker = (firing: ReturnType<typeof firingOf>) => Promise<NewJob>
@@ -145,7 +144,7 @@ function planOf(
 async function jobsOf(
   row: ScheduleRow,
   { runs }: Decision,
-  table: Timetable,
+  table: Instants,
   parts: PlanParts,
 ): Promise<readonly PlannedJob[]> {
   const jobs: PlannedJob[] = []
@@ -162,12 +161,15 @@ async function jobOf(
   previous: Date | undefined,
   { makerOf }: PlanParts,
 ): Promise<PlannedJob> {
-  const start = row.spec.startAt === undefined ? nominal : new Date(row.spec.startAt)
+  // the interval of the first run begins where the rule would have fired before
+  const { startAt: _, ...always } = row.spec
+  const from =
+    previous ?? (row.policy.fixedDelay === undefined ? timetableOf(always, row.id).previous(nominal) : row.createdAt)
   const stored: StoredFiring = {
     id: row.id,
     nominal: nominal.getTime(),
     ...(previous && { previous: previous.getTime() }),
-    from: (previous ?? (start < nominal ? start : nominal)).getTime(),
+    from: (from ?? nominal).getTime(),
     kind,
   }
   const made = row.dynamic ? await computed(row, stored, makerOf) : fixed(row)

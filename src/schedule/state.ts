@@ -1,13 +1,12 @@
-import type { Timetable } from '../core/calendar/timetable.ts'
 import type { Difference, ScheduleDraft, ScheduleRow, ScheduleState } from '../store/queries/schedules.ts'
 import { dueAt } from './jitter.ts'
-import { timetableOf } from './timetables.ts'
+import { type Instants, timetableOf } from './timetables.ts'
 
 /** Where a schedule stands with this next instant. */
 export function placed(
   { id, policy }: Pick<ScheduleDraft, 'id' | 'policy'>,
   nextAt: Date | undefined,
-  table: Timetable,
+  table: Instants,
 ): Pick<ScheduleState, 'nextAt' | 'dueAt'> {
   return { nextAt, dueAt: nextAt && dueAt(id, nextAt, policy.jitter, table) }
 }
@@ -37,8 +36,7 @@ const nothingYet = {
 function firstInstant(draft: ScheduleDraft, { lastAt, runs }: ScheduleState, now: Date): Date | undefined {
   const { spec, policy, id } = draft
   if (policy.maxRuns !== undefined && runs >= policy.maxRuns) return undefined
-  const start = spec.startAt === undefined ? 0 : new Date(spec.startAt).getTime()
-  if (policy.fixedDelay !== undefined) return new Date(Math.max(now.getTime() + policy.fixedDelay, start))
+  if (policy.fixedDelay !== undefined) return new Date(now.getTime() + policy.fixedDelay)
   return timetableOf(spec, id).next(lastAt && lastAt > now ? lastAt : now)
 }
 

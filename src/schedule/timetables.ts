@@ -1,21 +1,38 @@
+import { type CalendarRules, listOf, type TimeRules, type Times, type TimetableSpec } from '../core/calendar/spec.ts'
 import { timetable, type Timetable } from '../core/calendar/timetable.ts'
-import { milliseconds } from '../core/duration.ts'
-import type { TimetableSpec } from '../core/schedule.ts'
 
-/** The timetable of a schedule; the id is the seed of what is spread by chance. */
-export function timetableOf(spec: TimetableSpec, _id: string): Timetable {
-  if (spec.every !== undefined) {
-    const every = milliseconds(spec.every, 'every')
-    return {
-      next: (after) => new Date((Math.floor(after.getTime() / every) + 1) * every),
-      previous: (before) => new Date((Math.ceil(before.getTime() / every) - 1) * every),
-    }
+/** What decisions ask of a timetable. */
+export type Instants = Pick<Timetable, 'next' | 'previous'>
+
+/** Timetables that are kept: making one costs more than asking it. */
+const mostKept = 5_000
+const kept = new Map<string, Timetable>()
+
+/** The timetable of a schedule; the id is the seed of what is spread by chance. @throws LW_OPTION_INVALID */
+export function timetableOf(spec: TimetableSpec, id: string): Timetable {
+  const key = `${id} ${JSON.stringify(spec)}`
+  const known = kept.get(key)
+  if (known) return known
+  if (kept.size >= mostKept) kept.clear()
+  const made = timetable(spec, { seed: id })
+  kept.set(key, made)
+  return made
+}
+
+/**
+ * The spec with the rules of calendars instead of their names: any process must be able to fire what is stored. A name that
+ * nobody gave stays, for the timetable to refuse.
+ */
+export function withCalendars(spec: TimetableSpec, calendars: Readonly<Record<string, CalendarRules>>): TimetableSpec {
+  const resolved = (times: Times): Times =>
+    listOf<TimeRules | string>(times).flatMap((item): readonly (TimeRules | string)[] => {
+      const rules = typeof item === 'string' ? calendars[item] : undefined
+      return rules === undefined ? [item] : listOf<TimeRules>(rules)
+    })
+  const { exclude, only, ...rest } = spec
+  return {
+    ...rest,
+    ...(exclude !== undefined && { exclude: resolved(exclude) }),
+    ...(only !== undefined && { only: resolved(only) }),
   }
-  const { cron, dialect, timezone, dst } = spec
-  return timetable({
-    cron: cron as string,
-    ...(dialect && { dialect }),
-    ...(timezone && { timezone }),
-    ...(dst && { dst }),
-  })
 }

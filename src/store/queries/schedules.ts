@@ -1,5 +1,6 @@
 import type { Json } from '../../core/context.ts'
-import type { Policy, TimetableSpec } from '../../core/schedule.ts'
+import type { TimetableSpec } from '../../core/calendar/spec.ts'
+import type { Policy } from '../../core/schedule.ts'
 import { type Queryable, repeatable, type Row } from '../connection.ts'
 import type { NewJob } from './enqueue.ts'
 
