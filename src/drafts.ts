@@ -45,9 +45,17 @@ export async function draftOf(
   if (policy.overlapScope === 'key' && key === undefined)
     throw optionError('overlapScope', "'schedule' for a job whose key is not known beforehand", 'key')
   return {
-    ...{ id, origin, spec, policy, dynamic },
+    id,
+    origin,
+    spec,
+    policy,
+    dynamic,
     job: {
-      ...{ name, queue, priority, tags, key },
+      name,
+      queue,
+      priority,
+      tags,
+      key,
       ...(headers !== null && { headers: JSON.parse(headers) }),
       ...(row.options !== null && { options: JSON.parse(row.options) }),
     },

@@ -16,10 +16,9 @@ import type {
 } from './api.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
-import { LegworkError, show } from './core/errors.ts'
+import { LegworkError } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
-import { nearest } from './core/suggest.ts'
 import { type Calendars, checkSchedules } from './drafts.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
@@ -35,7 +34,7 @@ import type { Schedule } from './core/schedule.ts'
 import type { Scheduler } from './schedule/scheduler.ts'
 import type { Schedules } from './schedule-api.ts'
 import { createSchedules, saveOwn } from './schedules.ts'
-import { announce, definitionMap, retentionOf } from './settings.ts'
+import { announce, definitionMap, definitionNamed, retentionOf } from './settings.ts'
 import { createToken, Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
 import { openStore } from './store/open.ts'
@@ -329,16 +328,7 @@ class Engine {
   #definition(job: AnyJob | string): AnyJob {
     const { definitions } = this.#open()
     if (typeof job !== 'string') return job
-    const found = definitions.get(job)
-    if (found) return found
-    const guess = nearest(job, definitions.keys())
-    throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(job)} was given to legwork().`, {
-      hint:
-        guess === undefined
-          ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.`
-          : `Did you mean ${show(guess)}?`,
-      details: { name: job, ...(guess !== undefined && { nearest: guess }) },
-    })
+    return definitionNamed(definitions, job)
   }
 
   #add(row: NewJob, tx: unknown): Promise<Enqueued[]> {

@@ -22,12 +22,12 @@ export interface Access extends AccessParts {
   /** The schedules in the code of this process. */
   readonly known: ReadonlyMap<string, Schedule>
   readonly plans: PlanParts
-  row(id: string): Promise<ScheduleRow>
+  readonly row: (id: string) => Promise<ScheduleRow>
   /** Decides on a schedule while nobody else can, carries it out, and tells who must know. */
-  change(id: string, plan: (standing: Standing, now: Date) => Promise<FiringPlan>): Promise<Carried>
-  remove(id: string): Promise<void>
+  readonly change: (id: string, plan: (standing: Standing, now: Date) => Promise<FiringPlan>) => Promise<Carried>
+  readonly remove: (id: string) => Promise<void>
   /** Tells workers, callers and children of what was carried out. */
-  tell(carried: Carried): Promise<void>
+  readonly tell: (carried: Carried) => Promise<void>
 }
 
 export function createAccess(parts: AccessParts): Access {

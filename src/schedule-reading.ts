@@ -49,7 +49,14 @@ function statusOf(row: ScheduleRow, now: number): ScheduleStatus {
     pausedUntil,
   } = row
   return {
-    ...{ id, origin, spec, runs, missed, skipped, createdAt, seenAt },
+    id,
+    origin,
+    spec,
+    runs,
+    missed,
+    skipped,
+    createdAt,
+    seenAt,
     isOrphan: origin === 'code' && now - seenAt.getTime() > orphanAge,
     state: pausedAt ? 'paused' : row.dueAt ? 'active' : 'ended',
     pause: pausedAt && { at: pausedAt, reason: pauseReason, by: pausedBy, until: pausedUntil },

@@ -12,7 +12,8 @@ import type { FiringPlan } from './store/scheduling.ts'
 const mostBackfilled = 10_000
 
 /** What makes a schedule run, or not, at other times than its own. */
-export function running({ refs, plans, row, change }: Access): Pick<Schedules, 'run' | 'backfill' | 'skipNext'> {
+export function running(access: Access): Pick<Schedules, 'run' | 'backfill' | 'skipNext'> {
+  const { refs, plans, row, change } = access
   const { store } = refs
   const refTo = (id: string, isNew: boolean): JobRef => createRef(refs, undefined, id, isNew)
   return {
@@ -29,21 +30,8 @@ export function running({ refs, plans, row, change }: Access): Pick<Schedules, '
       return refTo(before.job, false)
     },
     backfill: async (id, options) => {
-      const found = await row(id)
-      checkCode(found, plans)
-      const nominals = span(found, options)
-      const { concurrency = 1, again = false } = options
-      if (!Number.isInteger(concurrency) || concurrency < 1)
-        throw optionError('concurrency', 'a whole number from 1', concurrency)
-      const fired = again ? [] : await store.firedAt(id, nominals)
-      const done = new Set(fired.map(({ nominal }) => nominal.getTime()))
-      const left = nominals.filter((nominal) => !done.has(nominal.getTime()))
-      const after = (place: number) => (place < concurrency ? [] : [place - concurrency])
-      const carried = await change(id, async (standing) => ({
-        ...(await planAsked(standing, left, 'backfill', plans, after)),
-        again,
-      }))
-      return carried.fired.map(({ job }) => refTo(job, true))
+      const jobs = await backfilled(access, id, options)
+      return jobs.map((job) => refTo(job, true))
     },
     skipNext: async (id) => {
       let skipped: Date | undefined
@@ -54,6 +42,29 @@ export function running({ refs, plans, row, change }: Access): Pick<Schedules, '
       return skipped
     },
   }
+}
+
+/** Adds the jobs of the instants that are left, and returns their ids. */
+async function backfilled(
+  { refs: { store }, plans, row, change }: Access,
+  id: string,
+  options: BackfillOptions,
+): Promise<string[]> {
+  const { concurrency = 1, again = false } = options
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw optionError('concurrency', 'a whole number from 1', concurrency)
+  const found = await row(id)
+  checkCode(found, plans)
+  const nominals = span(found, options)
+  const fired = again ? [] : await store.firedAt(id, nominals)
+  const done = new Set(fired.map(({ nominal }) => nominal.getTime()))
+  const left = nominals.filter((nominal) => !done.has(nominal.getTime()))
+  const after = (place: number): number[] => (place < concurrency ? [] : [place - concurrency])
+  const carried = await change(id, async (standing) => ({
+    ...(await planAsked(standing, left, 'backfill', plans, after)),
+    again,
+  }))
+  return carried.fired.map(({ job }) => job)
 }
 
 function skipping(row: ScheduleRow, skipped: Date): FiringPlan {

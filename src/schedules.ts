@@ -23,7 +23,10 @@ export function createSchedules(parts: AccessParts): { operations: Schedules; sc
   const dynamic = schedules.filter(({ input }) => typeof input === 'function').map(({ id }) => id)
   const scheduler = new Scheduler({
     ...access.plans,
-    ...{ store, clock, events, zoneData },
+    store,
+    clock,
+    events,
+    zoneData,
     named: () => [...access.known.keys()],
     dynamic: () => dynamic,
     onCarried: (carried) => access.tell(carried),

@@ -4,6 +4,7 @@ import type { AnyJob } from './core/definition.ts'
 import { type Duration, milliseconds } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { checkName, declarationsOf, plainPlan, queuePrefix, storedRule } from './core/limit.ts'
+import { nearest } from './core/suggest.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { Store } from './store/store.ts'
 import { version } from './version.ts'
@@ -52,6 +53,18 @@ export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
     map.set(job.name, job)
   }
   return map
+}
+
+/** @throws LW_JOB_UNKNOWN */
+export function definitionNamed(definitions: ReadonlyMap<string, AnyJob>, name: string): AnyJob {
+  const found = definitions.get(name)
+  if (found) return found
+  const guess = nearest(name, definitions.keys())
+  throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(name)} was given to legwork().`, {
+    hint:
+      guess === undefined ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.` : `Did you mean ${show(guess)}?`,
+    details: { name, ...(guess !== undefined && { nearest: guess }) },
+  })
 }
 
 /** Writes what this process knows, for plain-SQL producers and tools. */

@@ -48,7 +48,7 @@ export function createWorker(
       if (hint.queues) void worker.discover()
       if (hint.schedules === true) {
         scheduler.nudge()
-        worker.stage()
+        worker.expect(0)
       }
       if (hint.due !== undefined) worker.expect(hint.due)
     },

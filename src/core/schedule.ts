@@ -110,7 +110,7 @@ export function schedule<In>(id: string, options: ScheduleOptions<In>): Schedule
     policy: Object.freeze(policyOf(options)),
     job,
     input: options.input,
-    options: Object.freeze(pick(all, jobNames)) as ScheduledJobOptions,
+    options: Object.freeze(pick(all, jobNames)),
   })
 }
 

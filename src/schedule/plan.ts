@@ -121,11 +121,21 @@ function planOf(
   const { missed, left, next, last, stop } = decision
   const notes: NewFiring[] = [
     ...missed.map(({ from, until, count, more, reason }) => ({
-      ...{ schedule: row.id, nominal: from, outcome: 'missed' as const, kind: 'scheduled' as const },
-      ...{ until, count, more, reason },
+      schedule: row.id,
+      nominal: from,
+      outcome: 'missed' as const,
+      kind: 'scheduled' as const,
+      until,
+      count,
+      more,
+      reason,
     })),
     ...left.map(({ nominal, reason }) => ({
-      ...{ schedule: row.id, nominal, outcome: 'skipped' as const, kind: 'scheduled' as const, reason },
+      schedule: row.id,
+      nominal,
+      outcome: 'skipped' as const,
+      kind: 'scheduled' as const,
+      reason,
     })),
   ]
   const state: ScheduleState = {
@@ -189,10 +199,18 @@ function computed(row: ScheduleRow, stored: StoredFiring, makerOf: PlanParts['ma
 /** The job as it was stored when the schedule was saved. */
 function fixed({ job, input }: ScheduleRow): NewJob {
   return {
-    ...{ name: job.name, queue: job.queue, priority: job.priority, tags: job.tags, key: job.key, input },
+    name: job.name,
+    queue: job.queue,
+    priority: job.priority,
+    tags: job.tags,
+    key: job.key,
+    input,
     headers: job.headers ? JSON.stringify(job.headers) : null,
     options: job.options ? JSON.stringify(job.options) : null,
-    ...{ runAt: undefined, delayMs: undefined, unique: undefined, trace: undefined },
+    runAt: undefined,
+    delayMs: undefined,
+    unique: undefined,
+    trace: undefined,
   }
 }
 
@@ -201,7 +219,19 @@ export function stateOf(row: ScheduleState): ScheduleState {
   const { nextAt, dueAt, lastAt, live, runs, missed, skipped, trouble, countedFrom, zoneData } = row
   const { pausedAt, pausedUntil, pausedBy, pauseReason } = row
   return {
-    ...{ nextAt, dueAt, lastAt, live, runs, missed, skipped, trouble, countedFrom, zoneData },
-    ...{ pausedAt, pausedUntil, pausedBy, pauseReason },
+    nextAt,
+    dueAt,
+    lastAt,
+    live,
+    runs,
+    missed,
+    skipped,
+    trouble,
+    countedFrom,
+    zoneData,
+    pausedAt,
+    pausedUntil,
+    pausedBy,
+    pauseReason,
   }
 }

@@ -29,8 +29,18 @@ export function renewedState(row: ScheduleRow, now: Date, zoneData: string): Sch
 }
 
 const nothingYet = {
-  ...{ nextAt: undefined, dueAt: undefined, lastAt: undefined, live: [], runs: 0, missed: 0, skipped: 0, trouble: 0 },
-  ...{ pausedAt: undefined, pausedUntil: undefined, pausedBy: undefined, pauseReason: undefined },
+  nextAt: undefined,
+  dueAt: undefined,
+  lastAt: undefined,
+  live: [],
+  runs: 0,
+  missed: 0,
+  skipped: 0,
+  trouble: 0,
+  pausedAt: undefined,
+  pausedUntil: undefined,
+  pausedBy: undefined,
+  pauseReason: undefined,
 }
 
 function firstInstant(draft: ScheduleDraft, { lastAt, runs }: ScheduleState, now: Date): Date | undefined {

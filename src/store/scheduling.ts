@@ -198,7 +198,11 @@ async function carryOut(tx: Queryable, plans: readonly FiringPlan[]): Promise<Ca
   })
   if (dependent.length > 0) await comeAfter(openTransaction(tx), dependent)
   const fired = jobs.map(({ plan, job, id }) => ({
-    ...{ schedule: plan.id, nominal: job.nominal, kind: job.kind, job: id, row: job.row },
+    schedule: plan.id,
+    nominal: job.nominal,
+    kind: job.kind,
+    job: id,
+    row: job.row,
   }))
   await noteJobs(tx, fired)
   const firedOf = groupBy(fired, ({ schedule }) => schedule)

@@ -129,11 +129,6 @@ export class Worker {
     this.#maintenance.expect(ms)
   }
 
-  /** Schedules have changed: looks what is due. */
-  stage(): void {
-    this.#maintenance.stage()
-  }
-
   /** Somebody says that these jobs are to be cancelled: the rows tell whether, and why. */
   lookAfter(ids: readonly string[]): void {
     this.#heartbeat.lookAfter(ids)
@@ -265,18 +260,11 @@ export class Worker {
   #createRunner(): Runner {
     const { clock, events, definitions, options } = this.#parts
     const { middleware, concurrency, grace } = options
-    const parts = {
-      clock,
-      events,
-      definitions,
-      middleware,
-      concurrency,
-      grace,
-      writer: this.#writer,
-      holdings: this.#holdings,
-    }
+    const parts = { clock, events, definitions, middleware, concurrency, grace }
     return new Runner({
       ...parts,
+      writer: this.#writer,
+      holdings: this.#holdings,
       onFinished: () => this.#loop.finished(),
       installation: () => this.#installation,
       durable: (attempt) => this.#durability.begin(attempt),

@@ -13,7 +13,8 @@ globalThis.Date = class extends RealDate {
 const { legwork } = await import('../../src/index.ts')
 const { noted, schedules } = await import('./schedules-jobs.ts')
 const url = process.argv[2] ?? ''
-const lw = await legwork({ jobs: [noted], schedules, database: { url, connections: 2 } })
+const retention = { age: '90d' } as const
+const lw = await legwork({ jobs: [noted], schedules, retention, database: { url, connections: 2 } })
 lw.on('error', ({ during, error }) => process.stdout.write(`error ${during}: ${String(error)}\n`))
 await lw.work({ concurrency: 20, lease: '5s', poll: '200ms', stopOnSignal: false })
 process.stdout.write('working\n')

@@ -35,7 +35,7 @@ test(
     const alive = Array.from({ length: processes }, skewed)
     await Promise.all(alive.map((one) => one.said('working')))
     for (let now = start, step = 1; now < end; step++) {
-      now = new Date(Math.min(end.getTime(), now.getTime() + 5 * minute + random() * 12 * hour))
+      now = new Date(Math.min(end.getTime(), now.getTime() + 5 * minute + random() * 18 * hour))
       await setVirtualTime(connection, now)
       if (step % 4 === 0) {
         alive.splice(Math.floor(random() * alive.length), 1)[0]?.kill()

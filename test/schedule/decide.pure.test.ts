@@ -183,10 +183,11 @@ test('every instant is dealt with once, in order, whatever the policies and howe
       const table = everyMs(ms)
       const rule = { ...defaults, ...clean(given) } as Policy
       const first = table.next(noon) ?? noon
-      let standing: Standing = { id: 'a', policy: rule, table, nextAt: first, live: [], runs: 0, now: noon }
+      const standing = { id: 'a', policy: rule, table, nextAt: first, live: [] as string[], runs: 0, now: noon }
       let dealt = 0
       for (const wait of waits) {
-        standing = { ...standing, now: new Date(standing.now.getTime() + wait), live: ['1', '2'].slice(0, busy) }
+        standing.now = new Date(standing.now.getTime() + wait)
+        standing.live = ['1', '2'].slice(0, busy)
         const { runs, left, missed, next } = decide(standing)
         const all = [...runs, ...left].map(({ nominal }) => nominal.getTime())
         expect(new Set(all).size).toBe(all.length)
@@ -195,7 +196,7 @@ test('every instant is dealt with once, in order, whatever the policies and howe
         expect(next.due > standing.now).toBe(true)
         expect(next.nominal >= standing.nextAt).toBe(true)
         expect(all.every((at) => at >= standing.nextAt.getTime() && at < next.nominal.getTime())).toBe(true)
-        standing = { ...standing, nextAt: next.nominal }
+        standing.nextAt = next.nominal
       }
       expect(dealt).toBe((standing.nextAt.getTime() - first.getTime()) / ms)
     }),

@@ -112,10 +112,9 @@ test('a changed definition counts anew from now; the same one changes nothing', 
   const world = await testEngine({ jobs: [quick], schedules: [hourly], start })
   await world.advance('1h')
   await world.engine.close()
-  await world.another({ schedules: [hourly] }).then(async ({ engine }) => {
-    expect(await engine.schedules.get('hourly')).toMatchObject({ next: at(2), runs: 1 })
-    await engine.close()
-  })
+  const same = await world.another({ schedules: [hourly] })
+  expect(await same.engine.schedules.get('hourly')).toMatchObject({ next: at(2), runs: 1 })
+  await same.engine.close()
   const daily = schedule('hourly', { cron: '30 4 * * *', job: quick })
   const { engine } = await world.another({ schedules: [daily] })
   expect(await engine.schedules.get('hourly')).toMatchObject({ next: new Date('2026-06-01T04:30:00Z'), runs: 1 })

@@ -13,7 +13,9 @@ function slowJob() {
     const own = gate()
     gates.push(own)
     log.push(`${name} begins`)
-    const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    const aborted = new Promise<never>((_, reject) =>
+      signal.addEventListener('abort', () => reject(signal.reason as Error)),
+    )
     try {
       await Promise.race([own.opened, aborted])
       log.push(`${name} ends`)

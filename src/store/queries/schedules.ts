@@ -207,7 +207,18 @@ export interface ScheduleColumns extends Row {
 export function scheduleOf(row: ScheduleColumns): ScheduleRow {
   const { id, origin, spec, policy, job, input, dynamic, live, runs, missed, skipped, trouble } = row
   return {
-    ...{ id, origin, spec, policy, job, input, dynamic, live, runs, missed, skipped, trouble },
+    id,
+    origin,
+    spec,
+    policy,
+    job,
+    input,
+    dynamic,
+    live,
+    runs,
+    missed,
+    skipped,
+    trouble,
     createdAt: row.created_at,
     seenAt: row.seen_at,
     nextAt: row.next_at ?? undefined,
@@ -231,7 +242,12 @@ function draftJson(given: readonly ScheduleDraft[]): string {
 function stateColumns(state: ScheduleState & { readonly id: string }): Record<string, unknown> {
   const { id, live, runs, missed, skipped, trouble } = state
   return {
-    ...{ id, live, runs, missed, skipped, trouble },
+    id,
+    live,
+    runs,
+    missed,
+    skipped,
+    trouble,
     next_at: state.nextAt,
     due_at: state.dueAt,
     last_at: state.lastAt,
