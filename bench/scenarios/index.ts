@@ -11,12 +11,13 @@ import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { pickup } from './pickup.ts'
 import { pinned } from './pinned.ts'
+import { schedules } from './schedules.ts'
 import { steady } from './steady.ts'
 import { steps } from './steps.ts'
 
 /** In the order of the report. */
 export const scenarios: ReadonlyMap<string, Scenario> = new Map(
-  [drain, steady, add, bulk, pickup, pinned, backlog, keys, limits, fan, cost, embedded, growth, steps].map(
+  [drain, steady, add, bulk, pickup, pinned, backlog, keys, limits, fan, cost, embedded, growth, steps, schedules].map(
     (scenario) => [scenario.name, scenario],
   ),
 )
