@@ -1,4 +1,5 @@
 import { type CalendarRules, wireSpec } from './core/calendar/spec.ts'
+import { pause, systemClock } from './core/clock.ts'
 import type { AnyJob } from './core/definition.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import type { Schedule } from './core/schedule.ts'
@@ -63,9 +64,30 @@ export async function draftOf(
   }
 }
 
+/** How long a function may take to make an input, in real milliseconds: a transaction waits for it. */
+const patience = 5_000
+const overdue = Symbol('late')
+
+function tooLate(id: string): LegworkError {
+  return new LegworkError('LW_OPTION_INVALID', `The input function of schedule ${show(id)} took longer than 5 s.`, {
+    hint: 'The transaction that fires waits for it, so it must not use the engine either. Do the work in the job.',
+    details: { option: 'input' },
+  })
+}
+
 /** What makes the jobs of a schedule whose input is a function. */
 export function inputMaker(schedule: Schedule | undefined): InputMaker | undefined {
   if (!schedule || typeof schedule.input !== 'function') return undefined
   const { job, input, options } = schedule
-  return async (firing) => prepare(job, await input(firing), options)
+  return async (firing) => {
+    const over = new AbortController()
+    const late = pause(systemClock, patience, over.signal).then(() => overdue)
+    try {
+      const made: unknown = await Promise.race([input(firing), late])
+      if (made === overdue) throw tooLate(schedule.id)
+      return await prepare(job, made, options)
+    } finally {
+      over.abort()
+    }
+  }
 }

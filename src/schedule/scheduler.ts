@@ -45,7 +45,9 @@ export class Scheduler {
   /** Fires what is due now; returns the milliseconds until the next schedule is, as far as that was asked. */
   async fireDue(): Promise<number | undefined> {
     const { store, clock, dynamic } = this.#parts
-    if (this.#polls++ % idlePolls !== 0 && clock.now() < this.#nextAsk) return undefined
+    const early = this.#nextAsk - clock.now()
+    // a timer may fire a little early: it is told to come again
+    if (this.#polls++ % idlePolls !== 0 && early > 0) return early < Infinity ? early : undefined
     while ((await this.#visit()) === most);
     const next = await store.nextDueSchedule(dynamic())
     this.#nextAsk = clock.now() + (next ?? Infinity)
@@ -123,28 +125,28 @@ export class Scheduler {
 /** The decisions of one transaction; the last try counts when it is repeated. */
 class Visit {
   readonly #parts: SchedulerParts
-  #plans: { readonly standing: Standing; readonly plan: FiringPlan }[] = []
+  #plans = new Map<string, { readonly standing: Standing; readonly plan: FiringPlan }>()
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts
   }
 
   async plan(due: readonly Standing[], now: Date): Promise<readonly FiringPlan[]> {
-    this.#plans = []
+    this.#plans.clear()
     const plans: FiringPlan[] = []
     for (const standing of due) plans.push(this.note(standing, await this.#planOne(standing, now)))
     return plans
   }
 
   note(standing: Standing, plan: FiringPlan): FiringPlan {
-    this.#plans.push({ standing, plan })
+    this.#plans.set(plan.id, { standing, plan })
     return plan
   }
 
   announce({ fired }: Carried): void {
     const { events } = this.#parts
     for (const { schedule, nominal, job, kind } of fired) events.emit('fired', { schedule, nominal, job, kind })
-    for (const { standing, plan } of this.#plans) {
+    for (const { standing, plan } of this.#plans.values()) {
       for (const { schedule, nominal, outcome, reason = '', until, count = 1, more = false } of plan.notes) {
         if (outcome === 'skipped') events.emit('skipped', { schedule, nominal, reason })
         else events.emit('missed', { schedule, from: nominal, until: until ?? nominal, count, more, reason })

@@ -268,7 +268,7 @@ async function maintain(
     await forgetEndedBatches(connection, slot, retention.done)
   }
   await forgetWorkers(connection, workerMemory)
-  await forgetFirings(connection, Math.max(retention.done, retention.dead))
+  await forgetFirings(connection, Math.max(retention.done, workerMemory))
   if (!connection.traits.vacuums)
     await connection.script(
       'vacuum analyze legwork.job, legwork.lease, legwork.tally, legwork.key_holder, legwork.count',

@@ -127,7 +127,7 @@ const ofJobStatement = repeatable(
 const forgetStatement = repeatable(
   'lw_firing_forget',
   `delete from legwork.firing f where f.ctid = any(array(
-     select o.ctid from legwork.firing o where o.at < legwork.now() - $1::float8 * interval '1 millisecond' order by o.at limit 10000))`,
+     select o.ctid from legwork.firing o where o.at < legwork.now() - $1::float8 * interval '1 millisecond' order by o.at limit 10000)) returning 1`,
 )
 
 /** Up to `most` schedules that are due, taken for this transaction, and the time. */
@@ -256,9 +256,9 @@ export async function firingOfJob(on: Queryable, slot: number, id: string): Prom
   return (await on.query<{ schedule: StoredFiring | null }>(ofJobStatement, [slot, id]))[0]?.schedule ?? undefined
 }
 
-/** Forgets what became of instants that were decided so long ago, at most 10,000. */
+/** Forgets what became of instants that were decided so long ago, in short statements, at most a million rows a call. */
 export async function forgetFirings(on: Queryable, age: number): Promise<void> {
-  await on.query(forgetStatement, [age])
+  for (let round = 0; round < 100; round++) if ((await on.query(forgetStatement, [age])).length < 10_000) return
 }
 
 interface HistoryRow extends Row {
