@@ -1,4 +1,3 @@
-import type { Legwork } from 'legwork'
 import { createTestEngine, type TestEngine } from 'legwork/testing'
 import { schema, siteOf, type Transaction } from './site.ts'
 
@@ -37,13 +36,8 @@ async function startInstance(
   name: string,
   open: (site: ReturnType<typeof siteOf>) => Promise<TestEngine>,
 ): Promise<TestEngine> {
-  let engine: Legwork | undefined
-  const site = siteOf(name, (work) => {
-    if (!engine) throw new Error('the engine is not open yet')
-    return engine.transaction(work)
-  })
-  const opened = await open(site)
-  engine = opened.engine
+  const opened: TestEngine = await open(siteOf(name, (work) => opened.engine.transaction(work)))
+  const { engine } = opened
   engine.on('fired', ({ schedule, nominal, kind }) =>
     console.log(`${name} fires ${schedule} of ${nominal.toISOString()}${kind === 'catchUp' ? ', late' : ''}`),
   )

@@ -27,7 +27,7 @@ test('a function makes it of the firing', () => {
 })
 
 test('a job without a schema takes anything', () => {
-  schedule('a', { cron: '* * * * *', job: untyped })
+  expectTypeOf(schedule('a', { cron: '* * * * *', job: untyped })).toEqualTypeOf<Schedule>()
   schedule('a', { cron: '* * * * *', job: untyped, input: { any: 1 } })
   schedule('a', { cron: '* * * * *', job: untyped, input: ({ interval }) => interval.from })
 })
