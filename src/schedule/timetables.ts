@@ -10,7 +10,9 @@ const kept = new Map<string, Timetable>()
 
 /** The timetable of a schedule; the id is the seed of what is spread by chance. @throws LW_OPTION_INVALID */
 export function timetableOf(spec: TimetableSpec, id: string): Timetable {
-  const key = `${id} ${JSON.stringify(spec)}`
+  const text = JSON.stringify(spec)
+  // only an H in a cron text depends on the id: thousands of schedules share few timetables
+  const key = text.includes('H') ? `${id} ${text}` : text
   const known = kept.get(key)
   if (known) return known
   if (kept.size >= mostKept) kept.clear()

@@ -98,6 +98,8 @@ describe('after nobody fired for a while', () => {
 
   test('the window is an hour for what fires more often than hourly, else a day', () => {
     expect(inShort(decided({}, { now: later(30 * hour + 30 * minute) }))).toEqual(['~30'])
+    expect(inShort(decided({ catchUpWindow: 30 * minute }, { now: later(30 * minute) }))).toEqual(['~0'])
+    expect(inShort(decided({ catchUpWindow: 30 * minute }, { now: later(30 * minute + 1) }))).toEqual([])
     expect(inShort(decided({ catchUp: 'all' }, { now: later(30 * hour + 30 * minute) }))).toHaveLength(24)
     expect(
       inShort(decided({ catchUp: 'all' }, { table: everyMs(10 * minute), now: later(30 * hour + 5 * minute) })),
