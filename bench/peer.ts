@@ -15,6 +15,8 @@ export interface Job {
   readonly low?: true
   /** Only so many of these run at once, over all processes. */
   readonly limit?: 10 | 1_000
+  /** Its handler makes a call of 2 ms: for it alone, or for up to so many. */
+  readonly together?: 1 | 100
 }
 
 /** What a worker tells: a handler was called, and how many results have just become durable (as the peer defines it). */
@@ -37,12 +39,14 @@ export interface Session {
   work(ears: Ears): Promise<void>
   /** Runs so many durable jobs of so many steps that do nothing, `atOnce` at a time; resolves when all have ended. */
   readonly runSteps?: (work: { runs: number; steps: number; atOnce: number }) => Promise<void>
+  /** Durable jobs that sleep until an instant: `park` resolves when all do, `awake` when all have ended. */
+  readonly sleepers?: { park(count: number, until: Date): Promise<void>; awake(): Promise<void> }
   close(): Promise<void>
   /** What screens and callers ask for, where a scenario times it. */
   readonly questions?: Readonly<Record<'status' | 'newest' | 'ofName' | 'counts', (id: string) => Promise<unknown>>>
 }
 
-export type Feature = 'keys' | 'priority' | 'delay' | 'limits'
+export type Feature = 'keys' | 'priority' | 'delay' | 'limits' | 'batches'
 
 export interface Peer {
   readonly name: string

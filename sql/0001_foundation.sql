@@ -285,8 +285,9 @@ create view legwork.jobs as
 
 -- Adds jobs inside the caller's transaction and returns one row per element: its place, its id, and whether it is new
 -- (false: an unfinished job with the same name and unique key was there, and the id is that one's).
--- Elements: name (required), input, queue, priority, runAt or delayMs, key, unique, tags, headers, trace, options.
-create function legwork.enqueue_many(jobs jsonb, depth int default 0)
+-- Elements: name (required), input, queue, priority, runAt or delayMs, key, unique, tags, headers, trace, options (among them
+-- startWithin, ms, which is stored as a moment).
+create function legwork.enqueue_many(jobs jsonb, depth int default 0, bounded boolean default true)
   returns table (ord int, id bigint, created boolean) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -298,21 +299,26 @@ begin
   -- The transaction must have its id before the first seq is drawn: workers decide by it
   -- whether a row may still appear below the place they have scanned to.
   perform pg_current_xact_id();
-  seqs := array(select nextval('legwork.job_seq') from generate_series(1, total));
   places := legwork.queue_places(array(
     select distinct coalesce(j->>'queue', d.queue, 'default')
       from jsonb_array_elements(jobs) j
       -- null finds nothing at once: only plain-SQL producers leave the queue out
       left join legwork.definition d on d.name = case when j ? 'queue' then null else j->>'name' end));
+  if bounded and jsonb_path_exists(places, '$.*[2] ? (@ == true)') then
+    return query select * from legwork.enqueue_bounded(jobs);
+    return;
+  end if;
+  seqs := array(select nextval('legwork.job_seq') from generate_series(1, total));
 
   with added as (
     insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, line, unique_key, trace, input, headers, options, tags)
       select slot, (seq << 8) | slot, queue_id, priority, seq, case when run_at > legwork.now() then 1 else 3 end, j->>'name', run_at,
-             j->>'key', case when j ? 'key' then seq end, j->>'unique', j->>'trace', j->'input', j->'headers', j->'options',
+             j->>'key', case when j ? 'key' then seq end, j->>'unique', j->>'trace', j->'input', j->'headers',
+             case when j ? 'options' or within is not null then legwork.with_deadline(j->'options', within, run_at) end,
              case when j ? 'tags' then array(select jsonb_array_elements_text(j->'tags')) end
         from (
           select j, seqs[e.ord] as seq, (place->>0)::int as queue_id, (place->>1)::smallint as slot,
-                 coalesce((j->>'priority')::smallint, d.priority, 0) as priority,
+                 coalesce((j->>'priority')::smallint, d.priority, 0) as priority, d.start_within as within,
                  coalesce((j->>'runAt')::timestamptz, legwork.now() + (j->>'delayMs')::float8 * interval '1 millisecond') as run_at
             from jsonb_array_elements(jobs) with ordinality e(j, ord)
             left join legwork.definition d on d.name = case when j ?& '{queue,priority}' then null else j->>'name' end
@@ -339,11 +345,12 @@ begin
 end $$;
 
 -- Where the queues of these names are; makes the missing ones.
+-- The third value: it has bounds.
 create function legwork.queue_places(names text[]) returns jsonb language plpgsql as $$
 declare
   places jsonb;
 begin
-  select jsonb_object_agg(q.name, jsonb_build_array(q.id, q.slot)) into places
+  select jsonb_object_agg(q.name, jsonb_build_array(q.id, q.slot, q.bounded)) into places
     from unnest(names) n join legwork.queue q on q.name = n;
   if names <@ array(select jsonb_object_keys(places)) then return places; end if;
   insert into legwork.queue (name) select n from unnest(names) n order by n on conflict do nothing;
@@ -376,7 +383,7 @@ begin
         raise exception 'legwork: jobs named % with unique key % keep finishing while they are looked up', r.j->>'name', r.j->>'unique'
           using errcode = 'serialization_failure';
       end if;
-      select m.id, m.created into id, created from legwork.enqueue_many(jsonb_build_array(r.j), depth + 1) m;
+      select m.id, m.created into id, created from legwork.enqueue_many(jsonb_build_array(r.j), depth + 1, false) m;
     end if;
     return next;
   end loop;
@@ -386,7 +393,7 @@ end $$;
 create function legwork.enqueue(
   name text, input jsonb default null, queue text default null, priority int default null, run_at timestamptz default null,
   delay interval default null, key text default null, unique_key text default null, tags text[] default null,
-  headers jsonb default null, trace text default null
+  headers jsonb default null, trace text default null, start_within interval default null
 ) returns bigint language plpgsql as $$
 begin
   if coalesce(enqueue.name, '') = '' then
@@ -395,6 +402,7 @@ begin
   return (select m.id from legwork.enqueue_many(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
     'name', enqueue.name, 'queue', enqueue.queue, 'priority', enqueue.priority, 'runAt', enqueue.run_at,
     'delayMs', extract(epoch from enqueue.delay) * 1000, 'key', enqueue.key, 'unique', enqueue.unique_key,
-    'tags', to_jsonb(enqueue.tags), 'headers', enqueue.headers, 'trace', enqueue.trace))
+    'tags', to_jsonb(enqueue.tags), 'headers', enqueue.headers, 'trace', enqueue.trace,
+    'options', case when enqueue.start_within is not null then jsonb_build_object('startWithin', extract(epoch from enqueue.start_within) * 1000) end))
     || case when enqueue.input is null then '{}' else jsonb_build_object('input', enqueue.input) end)) m);
 end $$;

@@ -60,6 +60,13 @@ begin
   -- measured from when the job was added: the latest moment to which repeated calls may put it off
   if patch ? 'maxMs' then new.run_at := least(new.run_at, old.created_at + (patch->>'maxMs')::float8 * interval '1 millisecond'); end if;
 
+  -- a job that is put off keeps the time that it has for its start
+  if new.options ? 'startBy' and new.run_at is distinct from old.run_at then
+    new.options := new.options || jsonb_build_object('startBy', (new.options->>'startBy')::float8
+      + floor(extract(epoch from greatest(new.run_at, legwork.now()) - coalesce(old.run_at, old.created_at)) * 1000));
+  end if;
+  new.options := legwork.with_deadline(new.options, null, new.run_at);
+
   moved := new.key is distinct from old.key;
   new.state := case when old.state = 6 then 6 when new.run_at > legwork.now() then 1 when old.state = 2 and not moved then 2 else 3 end;
   -- A ready job keeps its place, unless it gets one in another lane: ready rows appear only at the tail of a lane.

@@ -191,7 +191,7 @@ declare
 begin
   added := array(select e.id from legwork.enqueue_many((
     select jsonb_agg(j || jsonb_build_object('headers', coalesce(j->'headers', '{}') || jsonb_build_object('legwork-batch', batch_id::text)))
-      from jsonb_array_elements(jobs) j)) e);
+      from jsonb_array_elements(jobs) j), 0, false) e); -- what has been promised is added, whatever the bounds
   return query
     select distinct j.queue_id, j.priority from legwork.job j
      where j.slot = any(array(select distinct (u.id & 255)::smallint from unnest(added) u(id))) and j.id = any(added) and j.state = 3;

@@ -11,6 +11,8 @@ import type { LimitRule, Rate } from './core/limit.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
 import type { Schedule } from './core/schedule.ts'
+import type { Bounds } from './bounds.ts'
+import type { BoundOptions } from './core/bound.ts'
 import type { Breakers, Limits } from './limits.ts'
 import type { Schedules } from './schedule-api.ts'
 import type { UniqueOptions } from './core/unique.ts'
@@ -87,6 +89,13 @@ export interface BulkRef extends JobRef<BulkResult> {
   readonly count: number
 }
 
+export interface QueueOptions {
+  /** How many run at once, and how often one begins. */
+  readonly limit?: number | Rate | LimitRule
+  /** How many it takes, and what becomes of those that have no room. */
+  readonly bound?: BoundOptions | readonly BoundOptions[]
+}
+
 export interface LegworkOptions {
   /** The definitions this process knows; those with a handler can run here. */
   readonly jobs: readonly AnyJob[]
@@ -98,8 +107,8 @@ export interface LegworkOptions {
   readonly calendars?: Readonly<Record<string, CalendarRules>>
   /** Wraps every handler, the first outermost. */
   readonly use?: readonly Middleware[]
-  /** Limits of queues: of all jobs in one, whatever their name. */
-  readonly queues?: Readonly<Record<string, { readonly limit?: number | Rate | LimitRule }>>
+  /** Limits and bounds of queues: how many run, and how many may wait; of all jobs in one, whatever their name. */
+  readonly queues?: Readonly<Record<string, QueueOptions>>
   readonly retention?: {
     /** How long completed and cancelled jobs are kept. Default `'7d'`. */
     readonly age?: Duration
@@ -140,7 +149,7 @@ export interface CloseOptions {
 export interface Legwork {
   /**
    * Adds a job. When the promise resolves, the job is committed (or will be with `options.tx`).
-   * @throws LW_INPUT_INVALID, LW_OPTION_INVALID, LW_VALUE_UNSTORABLE, LW_JOB_UNKNOWN, LW_DUPLICATE, LW_IDEMPOTENCY_MISMATCH:
+   * @throws LW_INPUT_INVALID, LW_OPTION_INVALID, LW_VALUE_UNSTORABLE, LW_JOB_UNKNOWN, LW_DUPLICATE, LW_IDEMPOTENCY_MISMATCH, LW_QUEUE_FULL:
    *  nothing was stored
    */
   enqueue<In, Result>(job: Contract<In, Result>, ...rest: EnqueueArguments<NoInfer<In>>): Promise<JobRef<Result>>
@@ -215,6 +224,8 @@ export interface Legwork {
   readonly limits: Limits
   /** What fires by the clock. */
   readonly schedules: Schedules
+  /** The bounds of queues, at run time. */
+  readonly bounds: Bounds
   /** The breakers, at run time. */
   readonly breakers: Breakers
   /** The processes that run jobs or did in the last day, newest first. */

@@ -19,9 +19,10 @@ import { milliseconds } from './core/duration.ts'
 import { LegworkError } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
-import { type Calendars, checkSchedules } from './drafts.ts'
+import { checkSchedules } from './drafts.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
+import { type Bounds, createBounds } from './bounds.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
@@ -30,7 +31,7 @@ import { checkedId } from './live/id.ts'
 import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
-import type { Schedule } from './core/schedule.ts'
+import type { AccessParts } from './schedule-access.ts'
 import type { Scheduler } from './schedule/scheduler.ts'
 import type { Schedules } from './schedule-api.ts'
 import { createSchedules, saveOwn } from './schedules.ts'
@@ -62,6 +63,8 @@ export function legwork(options: LegworkOptions): Promise<Legwork> {
 export interface EngineHooks {
   /** Whether this process holds jobs. */
   readonly busy: boolean
+  /** `patient`: jobs that gather for a batch are left to do so. */
+  idle(patient?: boolean): Promise<void>
   /** Resolves when no statement is under way: at most handlers run. */
   calm(): Promise<void>
   /** Ends as a killed process does: nobody is told, nothing is handed back. */
@@ -89,15 +92,13 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
   }
 }
 
-interface EngineParts {
+interface EngineParts extends Pick<AccessParts, 'schedules' | 'calendars'> {
   readonly store: Store
   readonly clock: Clock
   readonly tokens: Tokens
   readonly definitions: ReadonlyMap<string, AnyJob>
   readonly retention: Retention
   readonly use: readonly Middleware[]
-  readonly schedules: readonly Schedule[]
-  readonly calendars: Calendars
 }
 
 /** Wires the parts; the work is theirs. */
@@ -108,6 +109,7 @@ class Engine {
   readonly #hub: Hub
   readonly #producer: Producer
   readonly limits: Limits
+  readonly bounds: Bounds
   readonly breakers: Breakers
   readonly schedules: Schedules
   readonly #scheduler: Scheduler
@@ -133,13 +135,9 @@ class Engine {
     this.#producer = new Producer({ store, clock, hub: this.#hub, events: this.#events })
     const settings = { store, hub: this.#hub, events: this.#events }
     this.limits = createLimits(settings)
+    this.bounds = createBounds(store)
     this.breakers = createBreakers(settings)
-    const scheduling = createSchedules({
-      refs: this.#refs,
-      events: this.#events,
-      schedules: parts.schedules,
-      calendars: parts.calendars,
-    })
+    const scheduling = createSchedules({ ...parts, refs: this.#refs, events: this.#events })
     this.schedules = scheduling.operations
     this.#scheduler = scheduling.scheduler
     this.#hub.open()
@@ -263,9 +261,9 @@ class Engine {
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))
   }
 
-  async idle(): Promise<void> {
+  async idle(patient = false): Promise<void> {
     await this.#producer.drained()
-    await this.#worker?.idle()
+    await this.#worker?.idle(patient)
   }
 
   close(options: CloseOptions = {}): Promise<void> {

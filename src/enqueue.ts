@@ -71,12 +71,17 @@ function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire
     tags: options.tags === undefined ? definition.tags : tagList([...definition.tags, ...options.tags]),
     headers: headerJson(options.headers),
     trace: trace(options.traceparent),
-    options: encodeOverrides(options),
+    options: encodeOverrides(withDefault(definition, options)),
     after: after(options.after, options.afterFailure),
     rule: same.rule,
     once: onceOf(options.idempotencyKey),
     merge: same.rule?.conflict === 'merge' ? merging(definition, wire) : undefined,
   }
+}
+
+/** The one default that is stored with the job: a moment is counted from it. */
+function withDefault({ startWithin }: AnyJob, options: EnqueueOptions): EnqueueOptions {
+  return startWithin === undefined || options.startWithin !== undefined ? options : { ...options, startWithin }
 }
 
 const nothingSame: Sameness = Object.freeze({ unique: undefined, rule: undefined, delayMs: undefined })

@@ -17,6 +17,7 @@ export type {
   EnqueueOptions,
   Legwork,
   LegworkOptions,
+  QueueOptions,
   WorkOptions,
 } from './api.ts'
 export type { DstPolicy } from './core/calendar/clock-rule.ts'
@@ -32,6 +33,15 @@ export type {
 } from './core/calendar/spec.ts'
 export type { Timetable, TimetableContext } from './core/calendar/timetable.ts'
 export type { Callable, JobCall, RunAll, RunAllOptions, RunChild, RunOptions, Settled } from './core/call.ts'
+export type { Bounds, BoundStatus, BoundUsage } from './bounds.ts'
+export {
+  batch,
+  type BatchCall,
+  type BatchHandlerOptions,
+  type BatchItem,
+  type BatchOutcomes,
+} from './core/batch-handler.ts'
+export type { BoundOptions, BoundRule, WhenFull } from './core/bound.ts'
 export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'
 export type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from './core/context.ts'

@@ -190,7 +190,8 @@ function openingOf({ open, reason }: StoredRule): { open: boolean; reason?: stri
   return { open: open === true, ...(typeof reason === 'string' && { reason }) }
 }
 
-function changeOf<T>(row: SettingRow, read: (rule: StoredRule) => T): SettingChange<T> {
+/** A change as the history tells it. */
+export function changeOf<T>(row: SettingRow, read: (rule: StoredRule) => T): SettingChange<T> {
   const { version, at, by } = row
   return { version, at, by, from: row.old ? read(row.old) : undefined, to: row.new ? read(row.new) : undefined }
 }

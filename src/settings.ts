@@ -1,7 +1,8 @@
 import type { LegworkOptions, WorkOptions } from './api.ts'
+import { boundPlans } from './core/bound.ts'
 import { jsonSchemaOf } from './core/codec.ts'
 import type { AnyJob } from './core/definition.ts'
-import { type Duration, milliseconds } from './core/duration.ts'
+import { milliseconds, positive } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { checkName, declarationsOf, plainPlan, queuePrefix, storedRule } from './core/limit.ts'
 import { nearest } from './core/suggest.ts'
@@ -31,12 +32,6 @@ export function workerOptions(
     middleware: middleware,
     version,
   }
-}
-
-function positive(duration: Duration, option: string): number {
-  const ms = milliseconds(duration, option)
-  if (ms === 0) throw optionError(option, 'longer than nothing', duration)
-  return ms
 }
 
 /** The definitions by name. @throws LW_OPTION_INVALID, LW_JOB_NAME_TAKEN */
@@ -81,11 +76,17 @@ export async function announce(
       name: definition.name,
       queue: definition.queue,
       priority: definition.priority,
+      startWithin: definition.startWithin,
       inputSchema: schema(jsonSchemaOf(definition.inputSchema, 'input')),
       outputSchema: schema(jsonSchemaOf(definition.outputSchema, 'output')),
     })),
   )
   await announceLimits(store, all, queues)
+  const plans = Object.entries(queues ?? {}).flatMap(([queue, { bound }]) => {
+    checkName(queue, 'queues')
+    return bound === undefined ? [] : boundPlans(queue, bound)
+  })
+  await store.declareBounds(Object.keys(queues ?? {}), plans)
 }
 
 async function announceLimits(

@@ -1,62 +1,67 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Child, startChild } from './child.ts'
 
-/** Worker processes of which one is killed now and then, and replaced. */
-export interface Crew {
-  readonly size: number
-  readonly kills: number
-  /** Ends all of them. @throws what went wrong when one was to be replaced */
-  stop(): Promise<void>
-}
-
 const size = 3
+/**
+ * Milliseconds that a worker is left alive, 1.3 s on average, and longer where processes start slowly. Some have to
+ * outlive a lease: only who has been in touch for that long calls others dead.
+ */
+const life = { least: 200, most: 2_400 }
 
-export interface CrewOptions {
-  /** How many are killed at most: after that they are left to finish. */
-  readonly mostKills: number
-  readonly signal: AbortSignal
-}
+/** Worker processes, each of which is killed after a short life and replaced at once. */
+export class Crew {
+  readonly size = size
+  kills = 0
+  readonly #args: readonly string[]
+  readonly #alive = new Set<Child>()
+  readonly #stopping = new AbortController()
+  #places: readonly Promise<void>[] = []
 
-/** @param args what each worker is started with */
-export async function startCrew(args: readonly string[], { mostKills, signal }: CrewOptions): Promise<Crew> {
-  const alive = new Set<Child>()
-  const stopping = new AbortController()
-  const start = async () => void alive.add(await startChild('worker-process.ts', args))
-  const killAll = () => Promise.all([...alive].map((worker) => worker.kill()))
-  let kills = 0
+  private constructor(args: readonly string[]) {
+    this.#args = args
+  }
 
-  async function wreak(): Promise<void> {
-    const until = AbortSignal.any([signal, stopping.signal])
-    while (kills < mostKills && !until.aborted) {
-      await sleep(300 + Math.random() * 900, undefined, { signal: until }).catch(() => undefined)
-      const victim = [...alive][Math.floor(Math.random() * alive.size)]
-      if (until.aborted || !victim) return
-      alive.delete(victim)
-      await victim.kill()
-      kills++
-      await start()
+  /** Resolves when all are at work. @param args what each worker is started with */
+  static async start(args: readonly string[]): Promise<Crew> {
+    const crew = new Crew(args)
+    const firsts = await Promise.allSettled(Array.from({ length: size }, () => crew.#hire()))
+    crew.#places = firsts.map(async (first) => {
+      if (first.status === 'rejected') throw first.reason
+      await crew.#fill(first.value)
+    })
+    for (const place of crew.#places) place.catch(() => undefined) // told by stop()
+    if (firsts.some(({ status }) => status === 'rejected')) await crew.stop()
+    return crew
+  }
+
+  /** Ends all of them. @throws what went wrong when one was to be replaced */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    try {
+      await Promise.all(this.#places)
+    } finally {
+      await Promise.all([...this.#alive].map((worker) => worker.kill()))
     }
   }
 
-  for (let n = 0; n < size; n++)
-    await start().catch(async (error: unknown) => {
-      await killAll()
-      throw error
-    })
-  const wreaking = wreak()
-  wreaking.catch(() => undefined) // told by stop()
-  return {
-    size,
-    get kills() {
-      return kills
-    },
-    async stop() {
-      stopping.abort()
-      try {
-        await wreaking
-      } finally {
-        await killAll()
-      }
-    },
+  async #hire(): Promise<Child> {
+    const worker = await startChild('worker-process.ts', this.#args)
+    this.#alive.add(worker)
+    return worker
+  }
+
+  /** One place of the crew: whoever has it lives, is killed, and is replaced. */
+  async #fill(first: Child): Promise<void> {
+    for (let worker = first, took = 0; ;) {
+      const span = life.least + Math.random() * Math.max(life.most - life.least, 2 * took)
+      await sleep(span, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+      await worker.kill()
+      this.#alive.delete(worker)
+      if (this.#stopping.signal.aborted) return
+      this.kills++
+      const began = performance.now()
+      worker = await this.#hire()
+      took = performance.now() - began
+    }
   }
 }

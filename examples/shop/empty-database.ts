@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { UsageError } from './options.ts'
+import { UsageError } from '../support/program.ts'
 
 /**
  * Makes an empty database for `use` and drops it afterwards, on the server of DATABASE_URL, or on one that is started for

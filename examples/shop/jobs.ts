@@ -1,6 +1,6 @@
 import { Abort, type AnyJob, job, StepError } from 'legwork'
 import { z } from 'zod'
-import type { Mailer } from './mail.ts'
+import type { Mailer } from './mailer.ts'
 import type { Services } from './services.ts'
 import { addSale, begin, confirm, fail, finish, release, reserve } from './steps.ts'
 import { findOrder, type Order, type Transact } from './tables.ts'
@@ -51,7 +51,7 @@ function placeOrderJob({ transact, services }: Outside, { releaseStock, sendMail
 
     const mailed = await succeeds(run(sendMail, { order: id }))
     await step.tx('leaderboard', (tx) => addSale(tx, order))
-    const parcel = await step('ship', ({ idempotencyKey: key }) => services.ship({ key, order: id }), { timeout: '5s' })
+    const parcel = await step('ship', ({ idempotencyKey: key }) => services.ship({ key, order: id, to: order.email }), { timeout: '5s' })
       .catch(onlyStepError)
     await step.tx('finish', (tx) => finish(tx, id, parcel))
     return { mailed, parcel: parcel ?? null }

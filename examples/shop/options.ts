@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { UsageError } from '../support/program.ts'
 
 export const help = `
 Usage: npm run shop -- [options]
@@ -13,9 +14,6 @@ A small shop whose orders are durable jobs, on a page of its own.
 Everything is kept in .legwork/shop. Set DATABASE_URL to use a PostgreSQL server instead of
 the embedded database. A storm needs PostgreSQL and starts one of its own without that.
 `
-
-/** Something that the user can put right. */
-export class UsageError extends Error {}
 
 export interface Options {
   readonly once: boolean

@@ -24,6 +24,7 @@ interface Request {
   readonly order: string
   readonly cents: number
   readonly card: string
+  readonly to: string
 }
 
 interface Answer {
@@ -45,7 +46,8 @@ const actions: Readonly<Record<string, (request: Request) => Answer>> = {
     else voided.add(key)
     return { status: 200, body: {} }
   },
-  '/parcels': ({ key, order }) => {
+  '/parcels': ({ key, order, to }) => {
+    if (to.endsWith('@nowhere.example')) return { status: 422, body: { error: 'No carrier goes there.' } }
     const parcel = parcels.get(key) ?? { key, order, parcel: `P-${1_001 + parcels.size}` }
     parcels.set(key, parcel)
     return { status: 200, body: parcel }

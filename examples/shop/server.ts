@@ -117,21 +117,3 @@ function fail(request: IncomingMessage, response: ServerResponse, error: unknown
   console.error(error)
   reply(response, 500, 'text/html', messagePage('Something went wrong. Nothing was ordered.'))
 }
-
-/** Listens on the next free port of this machine only. */
-export async function listen(server: Server, port: number): Promise<string> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, '127.0.0.1', () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
-    return `http://127.0.0.1:${port}`
-  } catch (error) {
-    if (port < 4700 && error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
-      return listen(server, port + 1)
-    throw error
-  }
-}

@@ -22,7 +22,7 @@ export interface Books {
 export interface Services {
   charge(charge: Charge): Promise<string>
   refund(key: string): Promise<void>
-  ship(what: { readonly key: string; readonly order: string }): Promise<string>
+  ship(what: { readonly key: string; readonly order: string; readonly to: string }): Promise<string>
   books(): Promise<Books>
 }
 
@@ -39,8 +39,8 @@ export function connectServices(url: string): Services {
     async refund(key) {
       await call(url, '/refunds', { key })
     },
-    async ship({ key, order }) {
-      const { parcel } = (await call(url, '/parcels', { key, order })) as { parcel: string }
+    async ship({ key, order, to }) {
+      const { parcel } = (await call(url, '/parcels', { key, order, to })) as { parcel: string }
       return parcel
     },
     async books() {
@@ -50,7 +50,7 @@ export function connectServices(url: string): Services {
   }
 }
 
-/** 402 is an answer, for good; any other failure, and none at all, may be different next time. */
+/** 402 and 422 are answers, for good; any other failure, and none at all, may be different next time. */
 async function call(url: string, path: string, body: unknown): Promise<unknown> {
   const response = await fetch(`${url}${path}`, {
     method: 'POST',
@@ -60,7 +60,7 @@ async function call(url: string, path: string, body: unknown): Promise<unknown> 
     throw new Error('no answer came', { cause })
   })
   const answer = (await response.json()) as { error?: string }
-  if (response.status === 402) throw new Abort(answer.error)
+  if (response.status === 402 || response.status === 422) throw new Abort(answer.error)
   if (!response.ok) throw new Error(answer.error ?? `${path} answered ${response.status}`)
   return answer
 }

@@ -1,24 +1,13 @@
-import { type DatabaseOption, legwork, type Legwork } from 'legwork'
+import type { DatabaseOption } from 'legwork'
 import { startChild } from './child.ts'
-import { orderJobs, type OrderJobs } from './jobs.ts'
-import { createMailer, type Mailbox, openMailbox } from './mail.ts'
-import { connectServices, type Services } from './services.ts'
-import { openShop, type Transact } from './tables.ts'
+import { type Addresses, type Engine, withEngine } from './engine.ts'
+import { type Mailbox, openMailbox } from './mailbox.ts'
+import { openShop } from './tables.ts'
 
 /** The shop with everything that it needs to work. */
-export interface Shop {
-  readonly lw: Legwork
-  readonly jobs: OrderJobs
-  readonly transact: Transact
-  readonly services: Services
+export interface Shop extends Engine {
   readonly mailbox: Mailbox
   readonly addresses: Addresses
-}
-
-/** Where a process finds what is outside of it. */
-export interface Addresses {
-  readonly services: string
-  readonly smtp: number
 }
 
 /** Starts payment, mail and engine, and stops them in turn when `use` has ended, however. */
@@ -37,26 +26,5 @@ export async function withShop<T>(database: DatabaseOption, use: (shop: Shop) =>
     }
   } finally {
     await payment.kill()
-  }
-}
-
-type Engine = Omit<Shop, 'mailbox' | 'addresses'>
-
-/** The engine with the jobs of the shop. Nothing runs before `lw.work()`. */
-export async function withEngine<T>(
-  database: DatabaseOption,
-  { services: url, smtp }: Addresses,
-  use: (engine: Engine) => Promise<T>,
-): Promise<T> {
-  const mailer = createMailer(smtp)
-  const services = connectServices(url)
-  const transact: Transact = (work) => lw.transaction(work)
-  const jobs = orderJobs({ transact, services, mailer })
-  const lw: Legwork = await legwork({ jobs: jobs.all, database })
-  try {
-    return await use({ lw, jobs, transact, services })
-  } finally {
-    await lw.close({ timeout: '5s' })
-    mailer.close()
   }
 }

@@ -7,11 +7,12 @@ export interface Bought {
   readonly quantity: number
   readonly cents: number
   readonly card: string
+  readonly email: string
 }
 
 export async function begin(tx: StepTransaction, order: string): Promise<Bought> {
   const rows = await tx.query(
-    `update shop.orders set status = 'processing' where id = $1 returning id as order, product, quantity, cents, card`,
+    `update shop.orders set status = 'processing' where id = $1 returning id as order, product, quantity, cents, card, email`,
     [order],
   )
   if (!rows[0]) throw new Abort('There is no such order.')

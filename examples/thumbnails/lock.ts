@@ -1,5 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
-import { UsageError } from './options.ts'
+import { UsageError } from '../support/program.ts'
 
 /**
  * Keeps a second process out of the folder: two that open one embedded database would damage it.

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { relative, resolve } from 'node:path'
-import { legwork, LegworkError } from 'legwork'
+import { legwork } from 'legwork'
+import { listen } from '../support/listen.ts'
+import { runProgram } from '../support/program.ts'
 import { app } from './app.ts'
 import { Blobs } from './blobs.ts'
 import { type Database, openDatabase } from './database.ts'
@@ -8,20 +10,21 @@ import { feed } from './feed.ts'
 import { notify, thumbnails, uploaded } from './jobs.ts'
 import { Overview } from './live.ts'
 import { Narrator } from './narrator.ts'
-import { findPhotos, help, type Options, readOptions, UsageError } from './options.ts'
+import { findPhotos, help, type Options, readOptions } from './options.ts'
 import { Photos } from './photos.ts'
-import { createAppServer, listen } from './server.ts'
+import { createAppServer } from './server.ts'
 import { Terminal } from './terminal.ts'
 
 const terminal = new Terminal(process.stdout)
-const interrupted = new AbortController()
 
-async function main(options: Options): Promise<number> {
+await runProgram({ help, readOptions, main, clear: () => terminal.clear() })
+
+async function main(options: Options, interrupted: AbortSignal): Promise<number> {
   const paths = await findPhotos(options.folder)
   const data = resolve('.legwork/thumbnails')
   const db = await openDatabase(`${data}/db`)
   try {
-    return await withEngine(db, data, (parts) => work(paths, options, parts))
+    return await withEngine(db, data, (parts) => work(paths, options, parts, interrupted))
   } finally {
     await db.close()
   }
@@ -58,44 +61,24 @@ interface Parts {
 }
 
 /** Feeds the photos and waits; then keeps the page up, unless the work was all that was asked for. */
-async function work(paths: readonly string[], options: Options, { narrator, url, data }: Parts): Promise<number> {
+async function work(
+  paths: readonly string[],
+  options: Options,
+  { narrator, url, data }: Parts,
+  interrupted: AbortSignal,
+): Promise<number> {
   const start = performance.now()
   narrator.begin(paths.length)
   const outcomes = await feed(paths, {
     url,
     hiccup: options.hiccup,
-    signal: interrupted.signal,
+    signal: interrupted,
     onReceipt: (file, receipt) => narrator.received(file, receipt),
     onOutcome: (file, outcome, photo) => narrator.settled(file, outcome, photo),
   })
   narrator.summary(outcomes, performance.now() - start, `${relative('.', data)}/thumbnails`)
   if (options.once) return outcomes.some(({ kind }) => kind === 'failed' || kind === 'refused') ? 1 : 0
   terminal.line(`\nStatus page ${url} – press Ctrl-C to stop`)
-  if (!interrupted.signal.aborted) await once(interrupted.signal, 'abort')
+  if (!interrupted.aborted) await once(interrupted, 'abort')
   return 0
 }
-
-function stop(): void {
-  if (interrupted.signal.aborted) return
-  terminal.clear()
-  terminal.line('\nStopping.')
-  interrupted.abort()
-}
-
-async function run(): Promise<number> {
-  try {
-    const options = readOptions(process.argv.slice(2))
-    if (!options.help) return await main(options)
-    terminal.line(help.trim())
-    return 0
-  } catch (error) {
-    if (interrupted.signal.aborted) return 130
-    terminal.clear()
-    const expected = error instanceof UsageError || error instanceof LegworkError
-    console.error(expected ? error.message : error)
-    return error instanceof UsageError ? 2 : 1
-  }
-}
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
-process.exitCode = await run()

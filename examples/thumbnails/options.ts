@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { UsageError } from '../support/program.ts'
 
 export const help = `
 Usage: npm start -- [options]
@@ -16,9 +17,6 @@ Makes thumbnails of photographs as background jobs and shows them on a status pa
 Everything is kept in .legwork/thumbnails. Set DATABASE_URL to use a PostgreSQL server
 instead of the embedded database.
 `
-
-/** Something that the user can put right. */
-export class UsageError extends Error {}
 
 export interface Options {
   readonly folder: string

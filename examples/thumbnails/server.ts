@@ -139,21 +139,3 @@ function fail(request: IncomingMessage, response: ServerResponse, error: unknown
 function isMissing(error: unknown): boolean {
   return error instanceof LegworkError && error.code === 'LW_JOB_NOT_FOUND'
 }
-
-/** Listens on the next free port of this machine only. */
-export async function listen(server: Server, port: number): Promise<string> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, '127.0.0.1', () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
-    return `http://127.0.0.1:${port}`
-  } catch (error) {
-    if (port < 4500 && error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
-      return listen(server, port + 1)
-    throw error
-  }
-}

@@ -34,7 +34,7 @@ export interface Patch {
   readonly options?: string
 }
 
-const names = ['delay', 'at', 'priority', 'queue', 'key', 'input', 'retry', 'timeout']
+const names = ['delay', 'at', 'priority', 'queue', 'key', 'input', 'retry', 'timeout', 'startWithin']
 
 /**
  * Checks a change.

@@ -1,9 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { batchPlanOf } from './batch-handler.ts'
 import type { JobCall } from './call.ts'
 import type { Schema, Wire } from './codec.ts'
 import type { JobContext } from './context.ts'
 import type { Checkpoint } from './durable.ts'
-import { type Duration, milliseconds } from './duration.ts'
+import { type Duration, milliseconds, positive } from './duration.ts'
 import { optionError } from './errors.ts'
 import { type BreakerOptions, type Limit, type LimitPlan, limitPlans } from './limit.ts'
 import { type Priority, priorityNumber } from './priority.ts'
@@ -52,6 +53,11 @@ export interface JobOptions<
   readonly retry?: RetryOptions | number | false
   /** How long one attempt may take; its signal aborts then, and what it does later is not recorded. Default none. */
   readonly timeout?: Duration
+  /**
+   * A job that has not started so long after it may run is not run any more: it ends as cancelled, with the reason `expired`.
+   * What was begun once goes on. Default none.
+   */
+  readonly startWithin?: Duration
   /** `'urgent' | 'high' | 'normal' | 'low'`, or a number where smaller goes first. Default `'normal'` (0). */
   readonly priority?: Priority
   /** Jobs of this definition with the same key run one at a time, in the order they were enqueued. */
@@ -103,6 +109,7 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly signals: SignalSchemas
   readonly retry: RetryPolicy
   readonly timeout: number | undefined
+  readonly startWithin: number | undefined
   readonly priority: number
   readonly key: ((input: In) => string | undefined) | undefined
   /** Its limits and breakers. */
@@ -153,6 +160,7 @@ export function job<
   const given: JobOptions<I, O, S, C> = options ?? {}
   checkTexts(name, given)
   checkIsolation(name, given)
+  checkBatch(name, given.isolate, handler)
   return build({
     name,
     queue: given.queue ?? 'default',
@@ -162,6 +170,7 @@ export function job<
     signals: Object.freeze({ ...given.signals }),
     retry: retryPolicy(given.retry),
     timeout: given.timeout === undefined ? undefined : milliseconds(given.timeout, 'timeout'),
+    startWithin: given.startWithin === undefined ? undefined : positive(given.startWithin, 'startWithin'),
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
     limits: limitPlans(name, given.limit, given.breaker),
@@ -179,7 +188,10 @@ export function job<
 function build<In, Parsed, Return, Result>(
   data: Omit<JobDefinition<In, Parsed, Return, Result>, 'handle' | 'with' | '~result'>,
 ): JobDefinition<In, Parsed, Return, Result> {
-  const handle = (handler: Handler<Parsed>): AnyJob => build({ ...data, handler })
+  const handle = (handler: Handler<Parsed>): AnyJob => {
+    checkBatch(data.name, data.isolate, handler)
+    return build({ ...data, handler })
+  }
   const definition: JobDefinition<In, Parsed, Return, Result> = Object.freeze({
     ...data,
     handle,
@@ -211,6 +223,12 @@ function checkIsolation(name: string, options: JobOptions<Schema | undefined, Sc
   if (!module?.startsWith('file:')) {
     throw optionError(`module of the isolated job "${name}"`, 'import.meta.url of the file that exports it', module)
   }
+}
+
+/** Each isolated run has one job. */
+function checkBatch(name: string, isolate: unknown, handler: unknown): void {
+  if (isolate !== undefined && batchPlanOf(handler))
+    throw optionError(`isolate of the job "${name}"`, 'left out, since its handler takes batches', isolate)
 }
 
 function crashLimit(crashes: number): number {

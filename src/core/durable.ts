@@ -52,6 +52,24 @@ export interface BeginOptions<R, Tx> extends StepOptions<R> {
   readonly begin: (work: (tx: Tx) => Promise<void>) => Promise<unknown>
 }
 
+export interface HoldOptions<R> extends StepOptions<R> {
+  /** How long it is held, from when `work` has ended. */
+  readonly for: Duration
+  /** Gives back what is held. */
+  readonly undo: NonNullable<StepOptions<R>['undo']>
+}
+
+/** Something that is held for a time. */
+export interface Hold<R> {
+  /** What the work of the step has returned. */
+  readonly value: R
+  /**
+   * Keeps it: from now on only a failure or a cancel of the job undoes it.
+   * @throws StepError whose cause is LW_HOLD_EXPIRED when its time is over; it has been undone then
+   */
+  readonly confirm: () => Promise<void>
+}
+
 export interface Step {
   /**
    * Runs `work` and remembers its result: whatever happens to the process later, it is not run again. Tried again as
@@ -72,6 +90,12 @@ export interface Step {
     work: (tx: Tx, facts: StepFacts) => R | Promise<R>,
     options: BeginOptions<R, Tx>,
   ): Promise<Wire<R>>
+  /**
+   * A step whose effect is for a time: reserved seats, a price. Undone by itself, wherever the handler is, unless it is
+   * confirmed before `for` is over; also when the handler completes without. `commit()` confirms.
+   * @example const seats = await step.hold('seats', () => hall.reserve(input), { for: '15m', undo: (s) => hall.release(s) })
+   */
+  hold<R>(name: StepName, work: (facts: StepFacts) => R | Promise<R>, options: HoldOptions<R>): Promise<Hold<Wire<R>>>
   /**
    * Steps that stand or fall together: when `work` throws, those that were begun inside of it are undone, the last first, and
    * then a StepError of the group's name, with the error as its cause, reaches the handler, which may catch it and go on.

@@ -20,6 +20,13 @@ export function milliseconds(duration: Duration, option: string): number {
   return Math.round(ms)
 }
 
+/** The same, and longer than nothing. @throws LW_OPTION_INVALID */
+export function positive(duration: Duration, option: string): number {
+  const ms = milliseconds(duration, option)
+  if (ms === 0) throw optionError(option, 'longer than nothing', duration)
+  return ms
+}
+
 function parse(text: unknown): number | undefined {
   const match = typeof text === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/.exec(text.trim()) : null
   return match ? Number(match[1]) * units[match[2] as keyof typeof units] : undefined

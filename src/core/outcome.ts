@@ -63,7 +63,7 @@ export type Outcome =
   | { readonly kind: 'retry'; readonly delay: number; readonly error: SerializedError }
   | { readonly kind: 'snooze'; readonly delay: number; readonly reason: string }
   | { readonly kind: 'dead'; readonly reason: DeadReason; readonly error: SerializedError }
-  | { readonly kind: 'cancelled'; readonly reason: string }
+  | { readonly kind: 'cancelled'; readonly reason: string; readonly error?: SerializedError }
   | { readonly kind: 'released' }
   /** A durable job waits for `delay` milliseconds, Infinity until it is woken, or for a wake beyond those it knows of. */
   | { readonly kind: 'parked'; readonly delay: number; readonly wakes: number }

@@ -1,4 +1,4 @@
-import { type Duration, milliseconds } from './duration.ts'
+import { type Duration, milliseconds, positive } from './duration.ts'
 import { optionError } from './errors.ts'
 import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
 
@@ -9,6 +9,11 @@ export interface Overrides {
     | number
     | false
   readonly timeout?: Duration
+  /**
+   * If it has not started so long after it may run, it is not run any more: it ends as cancelled, with the reason `expired`.
+   * What was begun once goes on. Default: the definition's.
+   */
+  readonly startWithin?: Duration
 }
 
 /** As much of a definition as can be overridden. */
@@ -19,14 +24,15 @@ interface Defaults {
 
 /** The overrides as they are stored, or null when there are none. */
 export function encodeOverrides(overrides: Overrides): string | null {
-  const { retry, timeout } = overrides
-  if (retry === undefined && timeout === undefined) return null
+  const { retry, timeout, startWithin } = overrides
+  if (retry === undefined && timeout === undefined && startWithin === undefined) return null
   if (typeof retry === 'object' && typeof retry.backoff === 'function') {
     throw optionError('retry.backoff of a single job', "'exponential', 'linear' or 'fixed'", retry.backoff)
   }
   return JSON.stringify({
     ...(retry !== undefined && { retry: storedRetry(retry) }),
     ...(timeout !== undefined && { timeout: milliseconds(timeout, 'timeout') }),
+    ...(startWithin !== undefined && { startWithin: positive(startWithin, 'startWithin') }),
   })
 }
 

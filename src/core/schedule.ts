@@ -44,7 +44,7 @@ export interface SchedulePolicies {
 }
 
 /** What the job gets, as by `enqueue`. */
-export interface ScheduledJobOptions extends Overrides {
+export interface ScheduledJobOptions extends Omit<Overrides, 'startWithin'> {
   readonly queue?: string
   readonly priority?: Priority
   readonly key?: string

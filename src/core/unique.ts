@@ -1,4 +1,4 @@
-import { type Duration, milliseconds } from './duration.ts'
+import { type Duration, positive } from './duration.ts'
 import { optionError } from './errors.ts'
 import { text } from './text.ts'
 
@@ -151,10 +151,4 @@ function debounced(given: Duration | Debounce, same: UniqueRule): Sameness {
 
 function named(value: string | undefined): { readonly value?: string; readonly onConflict?: Unique['onConflict'] } {
   return value === undefined ? {} : { value }
-}
-
-function positive(duration: Duration, option: string): number {
-  const ms = milliseconds(duration, option)
-  if (ms === 0) throw optionError(option, 'longer than nothing', duration)
-  return ms
 }

@@ -38,7 +38,7 @@ export interface JobRef<Result = unknown> {
   status(): Promise<JobRecord>
   /**
    * Resolves with the output when the job completes.
-   * @throws LW_JOB_DEAD, LW_JOB_CANCELLED, LW_JOB_COMPENSATED and LW_JOB_COMPENSATION_FAILED when it ends otherwise,
+   * @throws LW_JOB_DEAD, LW_JOB_CANCELLED, LW_JOB_EXPIRED, LW_JOB_COMPENSATED and LW_JOB_COMPENSATION_FAILED when it ends otherwise,
    *  LW_WAIT_TIMEOUT, LW_WAIT_ABORTED, LW_JOB_NOT_FOUND
    */
   result(options?: ResultOptions): Promise<Result>
@@ -243,6 +243,8 @@ async function outputOf(ended: Ended, definition: AnyJob | undefined): Promise<u
 function failureOf(ended: Ended): LegworkError {
   const { id, name, state, reason, error, attempt } = ended
   const details = { id, name, state, reason, attempt, error }
+  if (error?.code === 'LW_JOB_EXPIRED')
+    return new LegworkError('LW_JOB_EXPIRED', `Job ${id} (${name}) was not run. ${error.message}`, { details })
   if (state === 'cancelled')
     return new LegworkError('LW_JOB_CANCELLED', `Job ${id} (${name}) was cancelled: ${reason ?? 'no reason given'}.`, {
       details,

@@ -183,7 +183,7 @@ async function jobOf(
     kind,
   }
   const made = row.dynamic ? await computed(row, stored, makerOf) : fixed(row)
-  const own = made.options === null ? {} : (JSON.parse(made.options) as object)
+  const own = made.options === null ? {} : (JSON.parse(made.options) as Record<string, unknown>)
   const { startDeadline } = row.policy
   const startBy = startDeadline !== undefined && (kind === 'scheduled' || kind === 'catchUp')
   const options = { ...own, ...(startBy && { startBy: nominal.getTime() + startDeadline }), schedule: stored }

@@ -1,3 +1,4 @@
+import { fullOf } from '../core/bound.ts'
 import type { Connection } from './connection.ts'
 import { comeAfter } from './queries/after.ts'
 import { type Enqueued, enqueue, enqueuedOf, enqueuePayload, enqueueStatement, type NewJob } from './queries/enqueue.ts'
@@ -25,7 +26,7 @@ export async function enqueueIn(tx: Transaction, jobs: readonly NewJob[]): Promi
   const added = await inChunks(jobs, async (chunk) =>
     chunk.some(isRuled)
       ? enqueueRuled(tx, chunk)
-      : enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)])),
+      : enqueuedOf(await tx.query(enqueueStatement.text, [enqueuePayload(chunk)]), chunk),
   )
   if (jobs.some((job) => job.after !== undefined)) await putAfter(tx, jobs, added)
   return added
@@ -46,4 +47,13 @@ async function inChunks(
   const all: Enqueued[] = []
   for (let at = 0; at < jobs.length; at += largestEnqueue) all.push(...(await add(jobs.slice(at, at + largestEnqueue))))
   return all
+}
+
+/** What adds jobs. @throws LW_QUEUE_FULL when a bound refuses them */
+export async function bounded<T>(adding: Promise<T>): Promise<T> {
+  try {
+    return await adding
+  } catch (error) {
+    throw fullOf(error) ?? error
+  }
 }

@@ -44,6 +44,8 @@ export interface HistoryStep {
   readonly failures: number
   readonly output?: Json
   readonly error?: SerializedError
+  /** Grows in the order in which they ended; left out until then. */
+  readonly ended?: number
   /** Of `runAll`, in the order of the inputs. */
   readonly children?: readonly HistoryChild[]
 }
@@ -88,7 +90,7 @@ export async function historyOf(store: Store, id: string): Promise<JobHistory | 
 }
 
 async function stepOf(store: Store, row: HistoryRow): Promise<HistoryStep> {
-  const { name, kind, state, attempt, output, error } = row
+  const { name, kind, state, attempt, output, error, ended } = row
   const isBatch = kind === 'runAll' || (kind === 'run' && state !== 'done') // then the output is the batch of its children
   return {
     name,
@@ -97,6 +99,7 @@ async function stepOf(store: Store, row: HistoryRow): Promise<HistoryStep> {
     failures: attempt,
     ...(output !== null && !isBatch && { output: valueOf(output) }),
     ...(error && { error }),
+    ...((state === 'done' || state === 'failed') && { ended }),
     ...(kind === 'runAll' && state === 'done' && { children: await childrenOf(store, output) }),
   }
 }

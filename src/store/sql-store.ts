@@ -1,6 +1,6 @@
 import { groupBy } from '../core/group.ts'
 import { type Connection, freePlans } from './connection.ts'
-import { enqueueHere, enqueueIn } from './enqueue.ts'
+import { bounded, enqueueHere, enqueueIn } from './enqueue.ts'
 import { migrate } from './migrate.ts'
 import { openTransaction } from './transaction/own.ts'
 import {
@@ -13,9 +13,11 @@ import {
   startBatch,
   startChildren,
 } from './queries/batches.ts'
+import { boundUsage, declareBounds, listBounds, mendBounds, setBound } from './queries/bounds.ts'
 import { cancel } from './queries/cancel.ts'
 import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
+import { expire, findLate } from './queries/expire.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
@@ -79,7 +81,7 @@ export function createStore(connection: Connection): Store {
     exclusive: connection.traits.exclusive,
     migrate: () => migrate(connection),
 
-    enqueue: (jobs, tx) => (tx ? enqueueIn(tx, jobs) : enqueueHere(connection, jobs)),
+    enqueue: (jobs, tx) => bounded(tx ? enqueueIn(tx, jobs) : enqueueHere(connection, jobs)),
     claim: (request) => claim(connection, request),
     settle: (scope, endings, returns) => settle(connection, scope, endings, returns),
     appendFeed: (slot, entries) => appendFeed(connection, slot, entries),
@@ -100,6 +102,10 @@ export function createStore(connection: Connection): Store {
     setLimit: (name, rule, by) => setLimit(connection, name, rule, by),
     setBreaker: (name, open, reason, by) => setBreaker(connection, name, open, reason, by),
     limits: (name) => listLimits(connection, name),
+    declareBounds: (names, plans) => declareBounds(connection, names, plans),
+    setBound: (name, rule, by) => setBound(connection, name, rule, by),
+    bounds: (name) => listBounds(connection, name),
+    boundUsage: (name, limit) => boundUsage(connection, name, limit),
     settingHistory: (kind, name) => settingHistory(connection, kind, name),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
@@ -116,8 +122,8 @@ export function createStore(connection: Connection): Store {
     workers: (limit) => listWorkers(connection, limit),
 
     startChildren: (workerId, parent, plan) =>
-      connection.transaction((tx) => startChildren(tx, workerId, parent, plan)),
-    startBatch: (rows, follow) => connection.transaction((tx) => startBatch(tx, rows, follow)),
+      bounded(connection.transaction((tx) => startChildren(tx, workerId, parent, plan))),
+    startBatch: (rows, follow) => bounded(connection.transaction((tx) => startBatch(tx, rows, follow))),
     batch: (id) => batchStatus(connection, slotOf(id), id),
     members: (id, after, limit) => members(connection, id, after, limit),
     children: (parent, after, limit) => children(connection, slotOf(parent), parent, after, limit),
@@ -163,6 +169,12 @@ export function createStore(connection: Connection): Store {
     resumeQueue: (name) => resumeQueue(connection, name),
     define: (rows) => define(connection, rows),
 
+    async expire(slot, workerId, limit) {
+      const ids = await findLate(connection, slot, limit)
+      if (ids.length === 0) return { jobs: [], woken: [], more: false }
+      const expired = await connection.transaction((tx) => expire(tx, slot, workerId, ids))
+      return { ...expired, more: expired.jobs.length === limit }
+    },
     async sweep(slot) {
       await foldCounters(connection)
       const freed = await connection.transaction((tx) => sweepKeys(tx, slot))
@@ -267,6 +279,7 @@ async function maintain(
     await forgetTokens(connection, slot)
     await forgetEndedBatches(connection, slot, retention.done)
   }
+  await mendBounds(connection)
   await forgetWorkers(connection, workerMemory)
   await forgetFirings(connection, Math.max(retention.done, workerMemory))
   if (!connection.traits.vacuums)

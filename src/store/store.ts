@@ -1,10 +1,13 @@
 import type { AttemptRecord, Ended, JobRecord } from './queries/find.ts'
 import type { BatchStatus, Child, ChildCursor, ChildrenPlan, Follow, Member } from './queries/batches.ts'
+import type { BoundPlan } from '../core/bound.ts'
+import type { BoundRow, BoundUseRow } from './queries/bounds.ts'
 import type { Cancelled } from './queries/cancel.ts'
 import type { Patch } from '../core/change.ts'
 import type { Changed } from './queries/change.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
+import type { Expired } from './queries/expire.ts'
 import type { Fork, ForkPlan } from './queries/fork.ts'
 import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { HistoryRow } from './queries/history.ts'
@@ -57,7 +60,14 @@ export interface Store {
   setBreaker(name: string, open: boolean, reason: string | undefined, by: string | undefined): Promise<void>
   /** All limits and breakers, or the one of that name. */
   limits(name?: string): Promise<LimitRow[]>
-  settingHistory(kind: 'limit' | 'breaker', name: string): Promise<SettingRow[]>
+  /** Writes what code says of the bounds of queues; one without a plan has none by code any more. */
+  declareBounds(queues: readonly string[], plans: readonly BoundPlan[]): Promise<void>
+  /** Changes a bound at run time, null goes back to what code says; returns the version. */
+  setBound(name: string, rule: StoredRule | null, by: string | undefined): Promise<number>
+  bounds(name?: string): Promise<BoundRow[]>
+  /** How a bound stands for its values, the fullest first. */
+  boundUsage(name: string, limit: number): Promise<BoundUseRow[]>
+  settingHistory(kind: 'limit' | 'breaker' | 'bound', name: string): Promise<SettingRow[]>
   /** A running job asks its limits to let nobody begin for `ms`: how many that are, undefined when it is not this worker's any more. */
   slowDown(workerId: number, job: StepJob, ms: number, name: string | undefined): Promise<number | undefined>
   settle(scope: SettleScope, endings: readonly Ending[], returns: readonly Return[]): Promise<Settled>
@@ -202,6 +212,8 @@ export interface Store {
   define(rows: readonly DefinitionRow[]): Promise<void>
 
   /** Frees keys whose next in line was missed, folds counters; cheap, often. */
+  /** Ends jobs that wait and should have started before now, at most so many; of how many it knew. */
+  expire(slot: number, workerId: number, limit: number): Promise<Expired & { readonly more: boolean }>
   sweep(slot: number): Promise<readonly LaneName[]>
   /** Makes partitions, drops old history, vacuums where the server does not; seldom. */
   maintain(retention: Retention): Promise<{ partitions: number; rows: number }>

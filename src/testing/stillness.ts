@@ -81,7 +81,7 @@ export class Stillness {
 
   async #untilIdle(): Promise<true> {
     try {
-      await this.#engine.idle()
+      await this.#engine.idle(true)
     } finally {
       this.#idle = undefined
     }

@@ -48,8 +48,9 @@ export class Admission {
     const free: Held[] = []
     for (const job of jobs) {
       const plans = this.#plansOf(job)
-      const asks = plans.length > 0 ? this.#asksOf(job, plans, jobs.length) : []
-      if (asks instanceof Held) free.push(asks)
+      const asks = plans.length > 0 && !job.late ? this.#asksOf(job, plans, jobs.length) : []
+      if (job.late) free.push(this.#hold(job, jobs.length, plans.length > 0)) // a place may be kept for it
+      else if (asks instanceof Held) free.push(asks)
       else if (asks.length > 0) limited.push({ job, asks })
       else free.push(this.#hold(job, jobs.length))
     }

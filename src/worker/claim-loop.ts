@@ -20,6 +20,8 @@ export interface ClaimLoopParts {
   readonly concurrency: number
   /** Most jobs of a queue this process may hold running; Infinity where there is no limit of its own. */
   readonly queueLimit: (queueId: number) => number
+  /** Of the jobs that are held, how many need no place of their own; and how many more would fill what is being gathered. */
+  readonly gathered: () => { readonly sharing: number; readonly missing: number }
   /** May have something to wait for before the claim is over. */
   readonly onClaimed: (jobs: readonly ClaimedJob[]) => Promise<void> | undefined
 }
@@ -113,11 +115,13 @@ export class ClaimLoop {
    * being written do not count, so that claiming and writing overlap, up to a batch of them: memory stays bounded.
    */
   #wanted(): number {
-    const { holdings, concurrency } = this.#parts
+    const { holdings, concurrency, gathered } = this.#parts
+    const { sharing, missing } = gathered()
+    const active = holdings.active - sharing
     const target = concurrency + this.#stock()
     if (holdings.size - holdings.active > 2 * largestBatch) return 0
-    const due = holdings.active < concurrency || holdings.active <= target / 2
-    return due ? Math.min(largestBatch, Math.max(0, target - holdings.active)) : 0
+    const due = active < concurrency || active <= target / 2
+    return due ? Math.min(largestBatch, Math.max(0, target - active) + missing) : 0
   }
 
   #room(limit: number, held: number): number {

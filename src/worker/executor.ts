@@ -47,9 +47,11 @@ export interface ExecutorParts {
 
 /** Runs one attempt from the claimed row to its outcome. Never throws: whatever goes wrong is an outcome. */
 export function execute(held: Held, definition: AnyJob, parts: ExecutorParts): void {
-  const refused = refusalOf(held.job.options)
-  if (refused) parts.onOutcome(held, refused)
-  else if (held.broken !== undefined) new Attempt(held, definition, parts).refuse(held.broken)
+  const refused = refusalOf(held.job)
+  if (refused) {
+    held.refused = true
+    parts.onOutcome(held, refused)
+  } else if (held.broken !== undefined) new Attempt(held, definition, parts).refuse(held.broken)
   else new Attempt(held, definition, parts).start()
 }
 

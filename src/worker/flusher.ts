@@ -132,6 +132,8 @@ export class Flusher {
     const held = settlements.map((settlement) => settlement.held)
     this.#parts.onLost(held)
     for (const job of held) this.#parts.holdings.remove(job)
+    // Whoever waits until no job is held any more looks again.
+    this.#parts.onWritten({ ended: [], returned: [], fed: [], woken: [], dueIn: undefined })
   }
 
   async #writeLines(lines: readonly Line[]): Promise<string[]> {

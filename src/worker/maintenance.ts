@@ -28,6 +28,8 @@ export interface MaintenanceParts {
 }
 
 const stageBatch = 1_000
+/** Late jobs that one transaction ends. */
+const expireBatch = 500
 /** Limiters that one statement lets in at. */
 const limitBatch = 100
 const tidyEvery = 2_000
@@ -53,10 +55,10 @@ export class Maintenance {
   }
 
   start(poll: number): void {
-    const { clock, store } = this.#parts
+    const { clock, store, lease } = this.#parts
     this.#stopped = false
     this.#timers.add(clock.every(poll, () => this.stage()))
-    this.#timers.add(clock.every(tidyEvery, () => this.tidy()))
+    this.#timers.add(clock.every(Math.min(tidyEvery, lease), () => this.tidy()))
     this.#timers.add(clock.every(maintainEvery, () => this.maintain()))
     this.#timers.add(clock.after(maintainFirst, () => this.maintain()))
     this.stage()
@@ -130,7 +132,24 @@ export class Maintenance {
       if (workers.length > 0) events.emit('rescued', { workers, returned, poisoned, cancelled })
       onMoved(rescued.woken, [...rescued.poisoned, ...rescued.cancelled])
     }
-    for (const slot of slots()) onMoved(await store.sweep(slot), [])
+    for (const slot of slots()) {
+      await this.#expire(slot)
+      onMoved(await store.sweep(slot), [])
+    }
+  }
+
+  /** What nobody claims because its queue is paused or full, or it waits for a key or a limit. */
+  async #expire(slot: number): Promise<void> {
+    const { store, workerId, events, onMoved } = this.#parts
+    for (let more = true; more && !this.#stopped;) {
+      const expired = await store.expire(slot, workerId(), expireBatch)
+      for (const job of expired.jobs) events.emit('cancelled', { ...job, reason: 'expired' })
+      onMoved(
+        expired.woken,
+        expired.jobs.map(({ id }) => id),
+      )
+      more = expired.more
+    }
   }
 
   async #maintain(): Promise<void> {

@@ -4,6 +4,7 @@ import type { AnyJob } from '../core/definition.ts'
 import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { Outcome } from '../core/outcome.ts'
+import { Gatherer, Group } from './gatherer.ts'
 import { execute, type ExecutorParts, type Middleware } from './executor.ts'
 import { createIsolation, type Isolation } from './isolate/isolation.ts'
 import type { Held, Holdings } from './running.ts'
@@ -36,7 +37,8 @@ const isolatedPlaces = 8
 export class Runner {
   readonly #parts: RunnerParts
   readonly #executor: ExecutorParts
-  readonly #waiting: Held[] = []
+  readonly #gatherer: Gatherer
+  readonly #waiting: (Held | Group)[] = []
   readonly #suspects: Held[] = []
   #isolation: Isolation | undefined
   #running = 0
@@ -51,23 +53,37 @@ export class Runner {
     const onOutcome = (held: Held, outcome: Outcome) => this.#finish(held, outcome)
     const common = { clock, events, writer, middleware, grace, installation, durable, slowDown, lastSuccess }
     this.#executor = { ...common, isolation, onOutcome }
+    this.#gatherer = new Gatherer({
+      clock,
+      definitions: parts.definitions,
+      holdings: parts.holdings,
+      run: (held) => this.#queue(held),
+      runGroup: (group) => this.#queueGroup(group),
+      handBack: (held) => writer.settle(held, { kind: 'released' }),
+    })
   }
 
-  /** Starts these jobs as soon as there is room, in order; suspects before the others. */
+  /** Starts these jobs as soon as there is room, in order; those whose handler takes many when they have come together. */
   take(jobs: readonly Held[]): void {
-    for (const held of jobs) {
-      this.#parts.holdings.add(held)
-      ;(held.job.crashes > 0 ? this.#suspects : this.#waiting).push(held)
-    }
-    if (this.#closed) this.handBackWaiting()
-    else this.#pump()
+    this.#gatherer.take(jobs)
+  }
+
+  /** Nothing more is expected: what is being gathered is run as it is. */
+  gatherNoMore(): void {
+    this.#gatherer.flush()
+  }
+
+  /** What the jobs that are handled together mean for the number of places. */
+  get gathered(): Pick<Gatherer, 'sharing' | 'missing'> {
+    return this.#gatherer
   }
 
   /** Begins nothing more. Claimed jobs that have not begun go back at once, also those that a claim under way still brings. */
   handBackWaiting(): void {
     this.#closed = true
-    for (const list of [this.#suspects, this.#waiting])
-      for (const held of list.splice(0)) this.#parts.writer.settle(held, { kind: 'released' })
+    this.#gatherer.close()
+    for (const work of [...this.#suspects.splice(0), ...this.#waiting.splice(0)])
+      for (const held of membersOf(work)) this.#parts.writer.settle(held, { kind: 'released' })
   }
 
   /** Asks all running handlers to stop. */
@@ -85,21 +101,38 @@ export class Runner {
     await this.#isolation?.close()
   }
 
+  /** Suspects before the others. */
+  #queue(jobs: readonly Held[]): void {
+    for (const held of jobs) {
+      this.#parts.holdings.add(held)
+      ;(held.job.crashes > 0 ? this.#suspects : this.#waiting).push(held)
+    }
+    if (this.#closed) this.handBackWaiting()
+    else this.#pump()
+  }
+
+  #queueGroup(group: Group): void {
+    this.#waiting.push(group)
+    if (this.#closed) this.handBackWaiting()
+    else this.#pump()
+  }
+
   /** A handler without a promise is done within the call, and comes back here: the loop that runs goes on for it. */
   #pump(): void {
     if (this.#pumping) return
     this.#pumping = true
     while (!this.#closed && this.#running < this.#parts.concurrency) {
-      const held = this.#next()
-      if (!held) break
-      if (held.lost) this.#parts.holdings.remove(held)
-      else this.#start(held)
+      const work = this.#next()
+      if (!work) break
+      if (work instanceof Group) this.#startGroup(work)
+      else if (work.lost) this.#parts.holdings.remove(work)
+      else this.#start(work)
     }
     this.#pumping = false
   }
 
   /** Suspects (they were running when a worker died) run one at a time: so the next crash says which one it was. */
-  #next(): Held | undefined {
+  #next(): Held | Group | undefined {
     return (this.#suspectRuns ? undefined : this.#suspects.shift()) ?? this.#waiting.shift()
   }
 
@@ -107,6 +140,12 @@ export class Runner {
     this.#running++
     if (held.job.crashes > 0) void this.#startSuspect(held)
     else this.#execute(held)
+  }
+
+  /** Each is an attempt of its own, with the one place of the group. */
+  #startGroup(group: Group): void {
+    this.#running++
+    for (const held of group.members) execute(held, group.definition, this.#executor)
   }
 
   /** If it kills this worker too, the database must know that it was this one; if it cannot be told, the job waits. */
@@ -125,7 +164,9 @@ export class Runner {
   #finish(held: Held, outcome: Outcome): void {
     const { holdings, writer } = this.#parts
     if (holdings.get(held.job.id) === held) writer.settle(held, outcome)
-    if (held.job.crashes > 0) void this.#endSuspect()
+    if (held.job.crashes > 0) return void this.#endSuspect()
+    held.group?.ended(held)
+    if (held.group && held.group.open > 0) this.#parts.onFinished()
     else this.#vacate()
   }
 
@@ -155,4 +196,8 @@ export class Runner {
     this.#isolation ??= createIsolation({ maxThreads: isolatedPlaces, maxProcesses: isolatedPlaces })
     return this.#isolation
   }
+}
+
+function membersOf(work: Held | Group): readonly Held[] {
+  return work instanceof Group ? work.members : [work]
 }

@@ -3,6 +3,14 @@ import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { JobName } from '../core/events.ts'
 import { Stop } from './stop.ts'
 
+/** Jobs that are handled together, and have one place. */
+export interface Company {
+  /** Those whose attempts have not ended. */
+  readonly open: number
+  /** The attempt of one has ended. */
+  ended(held: Held): void
+}
+
 /** A claimed job in this process: waiting for a free place, running, or waiting to be settled. */
 export class Held {
   readonly job: ClaimedJob
@@ -19,8 +27,12 @@ export class Held {
   lost = false
   /** It has places in limits, which whoever settles it gives back. */
   limited = false
+  /** The jobs that are handled together with it. */
+  group: Company | undefined = undefined
   /** Milliseconds for which its error asked to be left alone. */
   slow = 0
+  /** It was not run, so that no attempt counts. */
+  refused = false
   /** Why it cannot even begin. */
   broken: unknown = undefined
 

@@ -38,7 +38,9 @@ export function rowsOf(settlements: readonly Settlement[]): { endings: Ending[];
         endings.push(ending(held, 'dead', null, JSON.stringify(outcome.error), outcome.reason))
         break
       case 'cancelled':
-        endings.push(ending(held, 'cancelled', null, null, outcome.reason))
+        endings.push(
+          ending(held, 'cancelled', null, outcome.error ? JSON.stringify(outcome.error) : null, outcome.reason),
+        )
         break
       case 'compensated':
       case 'compensation_failed': {
@@ -62,7 +64,18 @@ export function ending(
   reason: string | null = null,
 ): Ending {
   const { id, claim, key, awaited } = held.job
-  return { id, claim, state, output, error, reason, key, awaited, ...placesOf(held) }
+  return {
+    id,
+    claim,
+    state,
+    output,
+    error,
+    reason,
+    key,
+    awaited,
+    ...placesOf(held),
+    ...(held.refused && { refused: true }),
+  }
 }
 
 /** Nothing for nearly all jobs. */
@@ -70,8 +83,13 @@ function placesOf({ limited, slow }: Held): { limited?: true; slow?: number } | 
   return limited ? { limited, slow } : undefined
 }
 
+/** Its deadline is over with: what has begun never expires. */
+function begunOf({ job, startedAt }: Held): { begun?: true } | undefined {
+  return startedAt !== undefined && job.options['startBy'] !== undefined ? { begun: true } : undefined
+}
+
 function returnOf(held: Held, outcome: Extract<Outcome, { kind: Return['outcome'] }>): Return {
-  const job = { id: held.job.id, claim: held.job.claim, ...placesOf(held) }
+  const job = { id: held.job.id, claim: held.job.claim, ...placesOf(held), ...begunOf(held) }
   switch (outcome.kind) {
     case 'retry':
       return { ...job, outcome: 'retry', delay: outcome.delay, error: JSON.stringify(outcome.error) }

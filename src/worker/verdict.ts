@@ -2,6 +2,8 @@ import { LegworkError, type SerializedError, serializeError } from '../core/erro
 import type { Emitter } from '../core/events.ts'
 import { type Control, controlOf, type Outcome } from '../core/outcome.ts'
 import { type RetryPolicy, retryAfterOf, retryDelay } from '../core/retry.ts'
+import { expiryOf } from '../core/expiry.ts'
+import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { Held } from './running.ts'
 
 /** What a failed attempt is judged by. */
@@ -33,8 +35,9 @@ export function verdictOf(trial: Trial, error: unknown): Outcome {
   return control ? controlled(trial, control) : failure(trial, error, retryAfterOf(error, trial.now))
 }
 
-/** What becomes of a job that must not run because one that it comes after has failed; the row says so. */
-export function refusalOf(options: Readonly<Record<string, unknown>>): Outcome | undefined {
+/** What becomes of a job that must not run: it comes after one that has failed, or it has expired. The row says so. */
+export function refusalOf({ options, late }: Pick<ClaimedJob, 'options' | 'late'>): Outcome | undefined {
+  if (late) return { kind: 'cancelled', ...expiryOf(options) }
   const after = options['after'] as { policy: 'fail' | 'skip'; failed: number; total: number } | undefined
   if (!after) return undefined
   const message = `${after.failed} of the ${after.total} jobs that this one comes after did not complete.`

@@ -145,11 +145,12 @@ export class Worker {
     return this.discover()
   }
 
-  /** Resolves when nothing is claimed, running or being written, and no job it could run is ready or due. */
-  async idle(): Promise<void> {
+  /** Resolves when nothing is claimed, running or being written, and no job it could run is ready or due. `patient`: batches may fill. */
+  async idle(patient = false): Promise<void> {
     for (;;) {
       await this.#maintenance.idle()
       await this.#loop.idle()
+      if (!patient) this.#runner.gatherNoMore()
       await this.#writer.drained()
       if (this.#holdings.size > 0) await this.#nextSettle()
       else if (await this.#quiet()) return
@@ -260,9 +261,13 @@ export class Worker {
   #createRunner(): Runner {
     const { clock, events, definitions, options } = this.#parts
     const { middleware, concurrency, grace } = options
-    const parts = { clock, events, definitions, middleware, concurrency, grace }
     return new Runner({
-      ...parts,
+      clock,
+      events,
+      definitions,
+      middleware,
+      concurrency,
+      grace,
       writer: this.#writer,
       holdings: this.#holdings,
       onFinished: () => this.#loop.finished(),
@@ -302,6 +307,7 @@ export class Worker {
       names: this.#names,
       concurrency: options.concurrency,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
+      gathered: () => this.#runner.gathered,
       onClaimed: (jobs) => this.#admission.take(jobs),
     })
   }

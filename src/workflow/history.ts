@@ -4,6 +4,8 @@ import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import type { StepEntry, StepKind } from '../store/queries/steps.ts'
 import type { Remembers } from './journal.ts'
+import { Order } from './order.ts'
+import type { Rest } from './rest.ts'
 import { isWithin } from './scope.ts'
 import { checkpointName, isOfUndo, type Verdict, verdictOf } from './undo.ts'
 
@@ -13,6 +15,8 @@ export class History {
   readonly journal: Remembers
   readonly #events: Emitter
   readonly #clock: Clock
+  readonly #rest: Rest
+  #order: Order | undefined
   /** When what this attempt has begun began, by the process's clock. */
   readonly #since = new Map<string, number>()
   /** The names this attempt has asked for. */
@@ -22,8 +26,9 @@ export class History {
   #wakes = 0
   #verdict: Verdict | undefined
 
-  constructor(attempt: DurableAttempt, journal: Remembers, events: Emitter, clock: Clock) {
+  constructor(attempt: DurableAttempt, journal: Remembers, events: Emitter, clock: Clock, rest: Rest) {
     this.#clock = clock
+    this.#rest = rest
     this.attempt = attempt
     this.journal = journal
     this.#events = events
@@ -50,16 +55,25 @@ export class History {
       this.#wakes = wakes
       for (const { place } of steps.values()) this.#places = Math.max(this.#places, place)
       this.#verdict = verdictOf(steps)
+      const ended = [...steps.values()].filter(isOver).map(({ name }) => name)
+      if (ended.length > 0) this.#order = new Order(ended, this.#rest, (work) => this.journal.track(work))
       return steps
     })
     return this.#reading
   }
 
   /**
-   * What is remembered under a name.
+   * What is remembered under a name; what is over comes in the order in which it ended.
    * @throws LW_STEP_DRIFT when the name stood for something of another kind
    */
   async recall(name: string, kind: StepKind): Promise<StepEntry | undefined> {
+    const memo = await this.peek(name, kind)
+    await this.#order?.turn(name)
+    return memo
+  }
+
+  /** The same whether its turn has come or not. */
+  async peek(name: string, kind: StepKind): Promise<StepEntry | undefined> {
     this.#asked.add(name)
     this.attempt.onAsked?.(name, kind)
     const memo = (await this.entries()).get(name)
@@ -112,6 +126,12 @@ export class History {
   }
 }
 
+/** Nothing is left to do for it. Undoing has an order of its own. */
+function isOver({ name, kind, state, delay }: StepEntry): boolean {
+  if (isOfUndo(name) || name === checkpointName || kind === 'hold') return false
+  return state === 'done' || state === 'failed' || (kind === 'sleep' && (delay ?? 0) <= 0)
+}
+
 /** JSON text as a value; nothing is undefined. */
 export function valueOf(json: string | null): unknown {
   return json === null ? undefined : JSON.parse(json)
@@ -125,6 +145,7 @@ export const kindNames = {
   run: 'a child job',
   runAll: 'a list of child jobs',
   group: 'a group',
+  hold: 'a hold',
 } as const satisfies Record<StepKind, string>
 
 function drifted({ job }: DurableAttempt, memo: StepEntry, kind: StepKind): LegworkError {

@@ -8,7 +8,8 @@ const nothingBegins = { name: 'Replay', message: 'run again', kind: 'cancelled',
 
 /** Remembers what a history tells, and writes nothing. */
 export function replayJournal({ steps }: JobHistory): Remembers {
-  const entries = new Map(steps.map((step, index) => [step.name, entryOf(step, index + 1)]))
+  const ended = steps.map((step, index) => ({ step, place: index + 1 })).toSorted(byEnd)
+  const entries = new Map(ended.map(({ step, place }) => [step.name, entryOf(step, place)]))
   const undo = { name: '!undo', kind: 'step', state: 'done', failures: 0, error: nothingBegins } as const
   entries.set(undo.name, entryOf(undo, 0))
   const children = new Map(steps.map((step) => [step.name, step.children ?? []]))
@@ -28,6 +29,10 @@ export function replayJournal({ steps }: JobHistory): Remembers {
     batch: writesNothing,
     unwind: writesNothing,
   }
+}
+
+function byEnd(a: { readonly step: HistoryStep }, b: { readonly step: HistoryStep }): number {
+  return (a.step.ended ?? Number.MAX_SAFE_INTEGER) - (b.step.ended ?? Number.MAX_SAFE_INTEGER)
 }
 
 const states = { running: 'begun', waiting: 'due', done: 'done', failed: 'failed' } as const

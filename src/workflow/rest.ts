@@ -50,6 +50,16 @@ export class Rest {
     return this.#closed || (this.#scope()?.closed ?? false)
   }
 
+  /** Grows with whatever begins or goes on. */
+  get moves(): number {
+    return this.#moves
+  }
+
+  /** Nothing is under way but what asks this, and nothing waits. */
+  get alone(): boolean {
+    return this.#active === 1 && this.#waits.size === 0
+  }
+
   /** Counts `work` as under way. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#enter()
@@ -66,8 +76,9 @@ export class Rest {
   /**
    * Waits inside of `during`; does not count meanwhile.
    * @param most how long this process waits before it looks again itself, if the run is not parked
+   * @param sooner ends the wait
    */
-  async wait(ms: number, most = ms): Promise<void> {
+  async wait(ms: number, most = ms, sooner?: AbortSignal): Promise<void> {
     if (this.#closed) return never()
     if (ms <= 0) return
     const scope = this.#scope()
@@ -80,6 +91,7 @@ export class Rest {
       }
       const wait = { due: this.#clock.now() + ms, cancel: this.#clock.after(Math.min(ms, most), over), scope }
       this.#waits.add(wait)
+      sooner?.addEventListener('abort', () => this.#waits.has(wait) && (wait.cancel(), over()), { once: true })
       this.#leave()
     })
   }

@@ -7,6 +7,7 @@ import type {
   DurableAttempt,
   DurableContext,
   DurableRun,
+  HoldOptions,
   SignalTokenOptions,
   Step,
   StepFacts,
@@ -24,6 +25,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { Children, type Family } from './children.ts'
 import { Groups } from './groups.ts'
 import { History, valueOf } from './history.ts'
+import { Holds } from './holds.ts'
 import type { Remembers } from './journal.ts'
 import { Rest } from './rest.ts'
 import { Scope, separator } from './scope.ts'
@@ -66,6 +68,7 @@ export class Run implements DurableRun {
   readonly #steps: Steps
   readonly #counts = new Map<string, number>()
   readonly #undoing: Undoing
+  readonly #holds: Holds
 
   constructor(attempt: DurableAttempt, parts: RunParts) {
     this.#attempt = attempt
@@ -74,38 +77,11 @@ export class Run implements DurableRun {
       (delay) => attempt.end({ kind: 'parked', delay, wakes: this.#history.wakes }),
       () => Scope.of(this.#history),
     )
-    this.#history = new History(attempt, parts.journal, parts.events, parts.clock)
+    this.#history = new History(attempt, parts.journal, parts.events, parts.clock, this.#rest)
     this.#steps = new Steps(this.#history, parts.clock)
     this.#undoing = new Undoing(this.#history, this.#steps, parts.family)
-    const groups = new Groups(this.#history, this.#rest, this.#steps, this.#undoing)
-    const marks = new Checkpoints(this.#history, this.#rest, attempt.checkpoint)
-    const waits = new Waits(this.#history, this.#rest, parts.clock)
-    const children = new Children(this.#history, this.#rest, parts.family)
-    const step = <R>(name: StepName, work: (facts: StepFacts) => R | Promise<R>, options: StepOptions<R> = {}) =>
-      this.#step(this.#nameOf(name), options, (full) => this.#steps.plainly(full, work))
-    const tx = <R>(
-      name: StepName,
-      work: (tx: never, facts: StepFacts) => R | Promise<R>,
-      options: StepOptions<R> & Partial<BeginOptions<R, never>> = {},
-    ) => this.#step(this.#nameOf(name), options, (full) => this.#steps.transactionally(full, work, options.begin))
-    const group = async <R>(name: StepName, work: () => R | Promise<R>) => groups.group(this.#nameOf(name), work)
-    this.context = {
-      step: Object.assign(step, { tx, group }) as Step,
-      sleep: (duration, name = 'sleep') => waits.sleep(this.#nameOf(name), milliseconds(duration, 'duration')),
-      sleepUntil: (instant, name = 'sleep') => waits.sleep(this.#nameOf(name), instant),
-      waitFor: (topic, options) => waits.signal(this.#nameOf(`wait for ${topic}`), topic, options),
-      run: (async (job: Callable<never, unknown>, input?: unknown, options?: RunOptions) =>
-        children.run(this.#nameOf(options?.name ?? `run ${job.name}`), job, input, options ?? {})) as RunChild,
-      runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options?: RunAllOptions) =>
-        children.runAll(this.#nameOf(options?.name ?? `run all ${job.name}`), job, inputs, options ?? {})) as RunAll,
-      signalToken: (topic, options) => this.#signalToken(topic, options),
-      checkpoint: Object.assign((state: unknown) => marks.save(state), { last: () => marks.last() }),
-      restart: (input?: unknown) => this.#restart(input),
-      commit: () => this.#note('!commit', () => undefined),
-      now: async () => new Date(await this.#note<number>('!now', () => parts.clock.now())),
-      random: () => this.#note('!random', () => Math.random()),
-      uuid: () => this.#note('!uuid', () => randomUUID()),
-    }
+    this.#holds = new Holds(this.#history, this.#rest, this.#undoing, parts.clock, parts.onError)
+    this.context = { step: this.#stepFunctions(), ...this.#waitFunctions(), ...this.#otherFunctions() }
   }
 
   requireAll(): Promise<void> {
@@ -122,7 +98,9 @@ export class Run implements DurableRun {
       return outcome
     if (outcome.kind === 'completed' && !this.#history.isRead && this.#attempt.job.claim === 1) return outcome
     try {
-      return await this.#undoAfter(outcome)
+      const isLeft = outcome.kind === 'completed' && !this.#history.verdict && this.#holds.isLeft
+      const ended = isLeft ? await this.#lapseRest(outcome) : outcome
+      return ended.kind === 'parked' ? ended : await this.#undoAfter(ended)
     } catch (error) {
       if (error instanceof LegworkError && error.code === 'LW_LEASE_LOST') return outcome // it will be refused
       this.#parts.onError(error)
@@ -143,6 +121,11 @@ export class Run implements DurableRun {
     const unknown = steps.some(({ name }) => !this.#undoing.knows(name, known))
     if (unknown && !earlier) return { kind: 'parked', delay: 0, wakes: 0 } // another attempt finds them by running the handler
     await this.#steps.stop()
+    return this.#afterwards((rest) => this.#undoAll(rest, steps, verdict))
+  }
+
+  /** Does what is left when the handler has ended; parked while that waits. */
+  #afterwards(work: (rest: Rest) => Promise<Outcome>): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const finish = (how: () => void) => {
         rest.close() // what still waits there belongs to the next attempt
@@ -150,10 +133,19 @@ export class Run implements DurableRun {
       }
       const park = (delay: number) => finish(() => resolve({ kind: 'parked', delay, wakes: this.#history.wakes }))
       const rest: Rest = this.#createRest(park)
-      this.#undoAll(rest, steps, verdict).then(
+      work(rest).then(
         (result) => finish(() => resolve(result)),
         (error: unknown) => finish(() => reject(error)),
       )
+    })
+  }
+
+  /** The handler has completed, and what it holds without having confirmed it is given back. */
+  async #lapseRest(completed: Outcome): Promise<Outcome> {
+    await this.#steps.stop()
+    return this.#afterwards(async (rest) => {
+      const error = await this.#holds.lapseRest(rest)
+      return error ? { kind: 'dead', reason: 'step_failed', error } : completed
     })
   }
 
@@ -173,6 +165,57 @@ export class Run implements DurableRun {
     }
     if (failures[0]) return { kind: 'compensation_failed', reason, error: failures[0] }
     return { kind: 'compensated', reason, ...(error && { error }) }
+  }
+
+  #stepFunctions(): Step {
+    const groups = new Groups(this.#history, this.#rest, this.#steps, this.#undoing)
+    const step = <R>(name: StepName, work: (facts: StepFacts) => R | Promise<R>, options: StepOptions<R> = {}) =>
+      this.#step(this.#nameOf(name), options, (full) => this.#steps.plainly(full, work))
+    const tx = <R>(
+      name: StepName,
+      work: (tx: never, facts: StepFacts) => R | Promise<R>,
+      options: StepOptions<R> & Partial<BeginOptions<R, never>> = {},
+    ) => this.#step(this.#nameOf(name), options, (full) => this.#steps.transactionally(full, work, options.begin))
+    const hold = async <R>(
+      name: StepName,
+      work: (facts: StepFacts) => R | Promise<R>,
+      { for: lasts, ...options }: HoldOptions<R>,
+    ) => {
+      const [full, ms] = [this.#nameOf(name), milliseconds(lasts, 'for')]
+      return this.#holds.begin(full, await this.#step(full, options, (of) => this.#steps.plainly(of, work)), ms)
+    }
+    const group = async <R>(name: StepName, work: () => R | Promise<R>) => groups.group(this.#nameOf(name), work)
+    return Object.assign(step, { tx, group, hold }) as Step
+  }
+
+  #waitFunctions(): Pick<DurableContext, 'sleep' | 'sleepUntil' | 'waitFor' | 'run' | 'runAll'> {
+    const waits = new Waits(this.#history, this.#rest, this.#parts.clock)
+    const children = new Children(this.#history, this.#rest, this.#parts.family)
+    return {
+      sleep: (duration, name = 'sleep') => waits.sleep(this.#nameOf(name), milliseconds(duration, 'duration')),
+      sleepUntil: (instant, name = 'sleep') => waits.sleep(this.#nameOf(name), instant),
+      waitFor: (topic, options) => waits.signal(this.#nameOf(`wait for ${topic}`), topic, options),
+      run: (async (job: Callable<never, unknown>, input?: unknown, options?: RunOptions) =>
+        children.run(this.#nameOf(options?.name ?? `run ${job.name}`), job, input, options ?? {})) as RunChild,
+      runAll: (async (job: Callable<never, unknown>, inputs: readonly unknown[], options?: RunAllOptions) =>
+        children.runAll(this.#nameOf(options?.name ?? `run all ${job.name}`), job, inputs, options ?? {})) as RunAll,
+    }
+  }
+
+  #otherFunctions(): Omit<DurableContext, 'step' | 'sleep' | 'sleepUntil' | 'waitFor' | 'run' | 'runAll'> {
+    const marks = new Checkpoints(this.#history, this.#rest, this.#attempt.checkpoint)
+    return {
+      signalToken: (topic, options) => this.#signalToken(topic, options),
+      checkpoint: Object.assign((state: unknown) => marks.save(state), { last: () => marks.last() }),
+      restart: (input?: unknown) => this.#restart(input),
+      commit: async () => {
+        await this.#holds.confirmAll()
+        return this.#note('!commit', () => undefined)
+      },
+      now: async () => new Date(await this.#note<number>('!now', () => this.#parts.clock.now())),
+      random: () => this.#note('!random', () => Math.random()),
+      uuid: () => this.#note('!uuid', () => randomUUID()),
+    }
   }
 
   #step<R>(

@@ -19,6 +19,11 @@ export function callOf(step: string): string {
   return `!call ${step}`
 }
 
+/** Whether what a step holds is confirmed, or has lapsed. */
+export function holdOf(step: string): string {
+  return `!hold ${step}`
+}
+
 /** What a checkpoint is remembered as; a handler need not ask for it. */
 export const checkpointName = '!checkpoint'
 

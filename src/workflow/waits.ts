@@ -26,12 +26,18 @@ export class Waits {
   sleep(name: string, until: number | Date): Promise<void> {
     return this.#rest.during(async () => {
       const memo = await this.#history.recall(name, 'sleep')
-      const isOver = memo !== undefined && (memo.delay ?? 0) <= 0
-      if (this.#history.verdict) return isOver ? undefined : this.#rest.forever()
+      if (memo && (memo.delay ?? 0) <= 0) return
+      if (this.#history.verdict) return this.#rest.forever()
       const delay = memo?.delay ?? (typeof until === 'number' ? until : until.getTime() - this.#clock.now())
-      if (!memo)
-        await this.#history.save({ ...this.#history.begin(name, 'sleep'), state: 'due', delay: Math.max(0, delay) })
+      const entry: StepEntry = memo ?? {
+        ...this.#history.begin(name, 'sleep'),
+        state: 'due',
+        delay: Math.max(0, delay),
+      }
+      if (!memo) await this.#history.save(entry)
       await this.#rest.wait(delay)
+      // Beside others its end has a place in their order; alone, its time tells enough.
+      if (!this.#rest.alone) await this.#history.save({ ...entry, state: 'done', delay: undefined })
     })
   }
 

@@ -52,6 +52,24 @@ test('an outcome the database refuses does not take those with it that were to b
   await badRef.result({ timeout: '10s' })
 })
 
+test('an engine closes although an outcome of its last job cannot be written, without waiting any longer', async () => {
+  const database = await freshDatabase()
+  let release: () => void = () => undefined
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const refused = job('refused', {}, () => released)
+  const lw = await engineOn(database, { jobs: [refused] })
+  await lw.enqueue(refused)
+  await refuse(database, 'refused')
+  const started = new Promise((resolve) => lw.on('started', resolve))
+  await lw.work(quick)
+  await started
+  const failed = nextError(lw)
+  const closed = lw.close({ timeout: '1h' })
+  release()
+  await closed
+  expect(await failed).toMatchObject({ during: 'writing outcomes' })
+})
+
 test('a snooze with a message that no JSON can hold is a snooze all the same', async () => {
   const database = await freshDatabase()
   const snoozing = job('snoozing', {}, async ({ attempt }) => {

@@ -104,10 +104,33 @@ test(
   },
 )
 
+test(
+  'what fails after the order was paid for takes nothing back: it stays confirmed',
+  { timeout: patience },
+  async () => {
+    await withServer(async (shop, url) => {
+      await shop.lw.work({ concurrency: 4, stopOnSignal: false })
+      const answer = await order(url, { email: 'ada@nowhere.example', quantity: '2', product: 'kite' })
+      const found = await ended(shop, answer)
+      expect(found).toMatchObject({ status: 'confirmed', state: 'completed', parcel: null })
+
+      const job = await shop.lw.ref(found.job).result()
+      expect(job).toEqual({ mailed: false, parcel: null })
+      expect(shop.mailbox.mails.size).toBe(0)
+      const { charges, parcels } = await shop.services.books()
+      expect(charges).toMatchObject([{ order: found.id, cents: 3_780, refunded: 0 }])
+      expect(parcels).toEqual([])
+      const page = await (await fetch(`${url}/orders/${found.id}`)).text()
+      expect(page).not.toMatch(/refunded|given back/)
+    })
+  },
+)
+
 /** The shop in this process, on a database of its own. Nothing runs before `work`. */
 async function withServer(use: (shop: Shop, url: string) => Promise<void>): Promise<void> {
   const { withShop } = await import('../../examples/shop/shop.ts')
-  const { createShopServer, listen } = await import('../../examples/shop/server.ts')
+  const { createShopServer } = await import('../../examples/shop/server.ts')
+  const { listen } = await import('../../examples/support/listen.ts')
   await withShop(join(folder, 'db'), async (shop) => {
     const server = createShopServer(shop)
     try {
@@ -128,6 +151,8 @@ interface Ended {
   readonly id: string
   readonly status: string
   readonly reason: string | null
+  readonly parcel: string | null
+  readonly job: string
   readonly state: string
 }
 
@@ -135,7 +160,8 @@ interface Ended {
 async function ended({ lw, transact }: Shop, response: Response): Promise<Ended> {
   expect(response.status).toBe(303)
   const id = /^\/orders\/([\da-f-]{36})$/.exec(response.headers.get('location') ?? '')![1]!
-  const find = () => transact((tx) => tx.query('select id, status, reason, job from shop.orders where id = $1', [id]))
+  const find = () =>
+    transact((tx) => tx.query('select id, status, reason, parcel, job from shop.orders where id = $1', [id]))
   const [{ job }] = (await find()) as unknown as [{ job: string }]
   const ref = lw.ref(job)
   for await (const event of ref.events()) if (event.type === 'ended') break

@@ -136,6 +136,25 @@ test('a fixed delay counts from the end of the run', async () => {
   ])
 })
 
+test('a job that has not started by its deadline is dropped, and says why', async () => {
+  const slow = slowJob()
+  const hourly = schedule('hourly', { cron: '0 * * * *', job: slow.definition, startDeadline: '20m', overlap: 'allow' })
+  const work = { concurrency: 1 }
+  const { engine, advance } = await testEngine({ jobs: [slow.definition], schedules: [hourly], start, work })
+  await advance('30m')
+  await advance('90m')
+  slow.next()
+  await advance('1m')
+  const [second, first] = await engine.schedules.history('hourly')
+  expect((await engine.ref(first?.job ?? '').status()).state).toBe('completed')
+  expect(await engine.ref(second?.job ?? '').status()).toMatchObject({
+    state: 'cancelled',
+    reason: 'expired',
+    error: { message: 'It had not started by 2026-06-01T02:20:00.000Z.' },
+  })
+  expect(slow.log).toEqual(['01 begins', '01 ends'])
+})
+
 test('it ends after maxRuns', async () => {
   const quick = job('quick', {}, () => undefined)
   const thrice = schedule('thrice', { cron: '0 * * * *', job: quick, maxRuns: 3 })

@@ -153,8 +153,8 @@ test('the history of a job that waits is checked against new code', async () => 
   const history = await exported()
   expect(history.job).toMatchObject({ state: 'waiting', attempt: 0, input: { vip: true } })
   expect(history.steps).toEqual([
-    { name: 'one', kind: 'step', state: 'done', failures: 0, output: 1 },
-    { name: 'two', kind: 'step', state: 'done', failures: 0, output: 2 },
+    { name: 'one', kind: 'step', state: 'done', failures: 0, output: 1, ended: 1 },
+    { name: 'two', kind: 'step', state: 'done', failures: 0, output: 2, ended: 2 },
     { name: 'sleep', kind: 'sleep', state: 'waiting', failures: 0 },
   ])
   await replayHistory(before, history)

@@ -2,7 +2,15 @@ import { type } from 'arktype'
 import * as v from 'valibot'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import { type JobHistory, type JobRef, type Legwork, type StepRecord, type UndoRecord, job } from '../../src/index.ts'
+import {
+  type JobHistory,
+  type JobRef,
+  type Legwork,
+  type StepRecord,
+  type UndoRecord,
+  batch,
+  job,
+} from '../../src/index.ts'
 import { replayHistory } from '../../src/testing/index.ts'
 
 declare const lw: Legwork
@@ -203,4 +211,29 @@ test('a history goes from a ref, also by way of JSON, into a replay of any defin
   void replayHistory(order, [] as StepRecord[])
   // @ts-expect-error -- no such policy
   job('order', { drift: 'ignore' })
+})
+
+test('a batch handler gets the parsed inputs, and its outcomes give the type of the result', () => {
+  const thumbnails = job(
+    'photo.thumbnails',
+    { input },
+    batch({ size: 10, per: ({ photo }) => photo }, async ({ items, signal }) => {
+      expectTypeOf(items[0]!.input).toEqualTypeOf<{ photo: string; taken: Date; widths: number[] }>()
+      expectTypeOf(signal).toEqualTypeOf<AbortSignal>()
+      // @ts-expect-error -- an item has no steps
+      void items[0]?.step
+      return items.map((item) => (item.attempt > 1 ? new Error('no') : { at: item.input.taken }))
+    }),
+  )
+  expectTypeOf(lw.enqueue(thumbnails, { photo: 'a', taken: '2026-01-01' })).resolves.toEqualTypeOf<
+    JobRef<{ at: string }>
+  >()
+})
+
+test('with an output schema each outcome must fit it', () => {
+  const contract = job('count', { input: z.string(), output: z.object({ count: z.number() }) })
+  const good = contract.handle(batch({}, ({ items }) => items.map(({ input: text }) => ({ count: text.length }))))
+  expectTypeOf(lw.enqueue(good, 'x')).resolves.toEqualTypeOf<JobRef<{ count: number }>>()
+  // @ts-expect-error -- text is no count
+  contract.handle(batch({}, ({ items }) => items.map(({ input: text }) => ({ count: text }))))
 })

@@ -2,29 +2,6 @@ import { expect, test } from 'vitest'
 import { job } from '../../src/index.ts'
 import { crashAndReplace, gate, testEngine } from '../support/engine.ts'
 
-test('a killed process: its job goes on elsewhere after the last step that was written', async () => {
-  const never = gate()
-  const ran: string[] = []
-  let isFirst = true
-  const order = job('order', {}, async ({ step }) => {
-    await step('one', () => void ran.push('one'))
-    await step('two', async () => {
-      ran.push('two')
-      if (isFirst) await never.opened
-    })
-    await step('three', () => void ran.push('three'))
-    return 'done'
-  })
-  const one = await testEngine({ jobs: [order] })
-  const { id } = await one.engine.enqueue(order)
-  await one.advance('1s')
-  isFirst = false
-  const two = await crashAndReplace(one)
-  expect(await two.engine.ref(id).result()).toBe('done')
-  expect(ran).toEqual(['one', 'two', 'two', 'three'])
-  never.open()
-})
-
 test('hole: the tries of a step outlive a crash', async () => {
   const attempts: number[] = []
   const order = job('order', {}, ({ step }) =>
@@ -45,28 +22,6 @@ test('hole: the tries of a step outlive a crash', async () => {
   await two.advance('5m')
   expect(await two.engine.ref(id).result()).toBe('yes')
   expect(attempts).toEqual([1, 2, 3, 4])
-})
-
-test('a step that may run at most once is not run again after a crash', async () => {
-  const never = gate()
-  let runs = 0
-  const order = job('order', { retry: false }, ({ step }) =>
-    step(
-      'fire',
-      async () => {
-        runs++
-        await never.opened
-      },
-      { atMostOnce: true },
-    ),
-  )
-  const one = await testEngine({ jobs: [order] })
-  const { id } = await one.engine.enqueue(order)
-  await one.advance('1s')
-  const two = await crashAndReplace(one)
-  expect(await two.engine.ref(id).status()).toMatchObject({ state: 'dead', reason: 'step_failed' })
-  expect(runs).toBe(1)
-  never.open()
 })
 
 test('a process that was declared dead while it was paused cannot write a step', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { job } from '../../src/index.ts'
-import { testEngine } from '../support/engine.ts'
+import { gate, testEngine } from '../support/engine.ts'
 
 test('all of several waits: parked until the first, then until the last', async () => {
   let calls = 0
@@ -84,4 +84,82 @@ test('hole: a step and what it tells are written together, each of the events on
   const told: string[] = []
   for await (const event of ref.events()) if (event.type === 'step' && event.kind === 'step') told.push(event.step)
   expect(told).toEqual(['part:1', 'part:2', 'part:3'])
+})
+
+test('hole: who has won a race wins it again whenever the handler is run again, also when all sides have ended', async () => {
+  const seen: string[] = []
+  const slow = gate()
+  const order = job('order', {}, async ({ sleep, waitFor, step }) => {
+    const winner = await Promise.race([
+      step('slow', () => slow.opened).then(() => 'slow'),
+      waitFor('paid').then(() => 'paid'),
+      sleep('1h').then(() => 'late'),
+    ])
+    seen.push(winner)
+    await sleep('2h', 'after it')
+    await step('last', () => undefined)
+    await sleep('1h', 'at the end')
+    return winner
+  })
+  const { engine, advance } = await testEngine({ jobs: [order] })
+  const ref = await engine.enqueue(order)
+  await advance('10m')
+  await ref.signal('paid', true)
+  await advance('10m')
+  slow.open()
+  await advance('5h')
+  expect(await ref.result()).toBe('paid')
+  expect(seen.length).toBeGreaterThan(2)
+  expect(new Set(seen)).toEqual(new Set(['paid']))
+})
+
+test('hole: of steps side by side the first to end is the first in every run, whatever the order in the code', async () => {
+  const seen: string[][] = []
+  const doors = [gate(), gate(), gate()]
+  const order = job('order', {}, async ({ sleep, step }) => {
+    const ended: string[] = []
+    const names = ['a', 'b', 'c']
+    await Promise.all(
+      names.map(async (name, place) => {
+        await step(name, () => doors[place]?.opened)
+        ended.push(name)
+      }),
+    )
+    seen.push(ended)
+    await sleep('1h')
+    return ended.join('')
+  })
+  const { engine, advance } = await testEngine({ jobs: [order] })
+  const ref = await engine.enqueue(order)
+  for (const [place, name] of [
+    [2, 'c'],
+    [0, 'a'],
+    [1, 'b'],
+  ] as const) {
+    doors[place]?.open()
+    await expect.poll(async () => (await ref.steps()).find((one) => one.name === name)?.state).toBe('done')
+  }
+  await advance('2h')
+  expect(await ref.result()).toBe('cab')
+  expect(seen).toEqual([
+    ['c', 'a', 'b'],
+    ['c', 'a', 'b'],
+  ])
+})
+
+test('a step that the code does not ask for any more keeps nothing waiting', async () => {
+  let version = 1
+  const order = job('order', {}, async ({ sleep, step }) => {
+    const sides = [step('one', () => 1), step('two', () => 2), ...(version === 1 ? [step('old', () => 0)] : [])]
+    if (version === 1) await step('older', () => 0)
+    await Promise.all(sides.toReversed())
+    await sleep('1h')
+    return step('three', () => 3)
+  })
+  const { engine, advance } = await testEngine({ jobs: [order], replay: false })
+  const ref = await engine.enqueue(order)
+  await advance('1m')
+  version = 2
+  await advance('1h')
+  expect(await ref.result()).toBe(3)
 })

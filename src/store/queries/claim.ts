@@ -88,7 +88,8 @@ const claimStatement = once(
                case when j.claim > 1 or j.attempt > 1 or j.seq <> j.id >> 8 or j.tags is not null or j.headers is not null or j.trace is not null
                       or j.options is not null or j.crashes > 0 or j.awaited
                  then jsonb_build_object('seq', j.seq, 'claim', j.claim, 'attempt', j.attempt, 'crashes', j.crashes, 'tags', j.tags,
-                   'headers', j.headers, 'trace', j.trace, 'options', j.options, 'awaited', j.awaited)
+                   'headers', j.headers, 'trace', j.trace, 'options', j.options, 'awaited', j.awaited,
+                   'late', (j.options->>'startBy')::float8 < extract(epoch from legwork.now()) * 1000)
                end as rare
   ), aside as (
     update legwork.job j set state = 2

@@ -21,6 +21,7 @@ export interface Rare {
   readonly trace: string | null
   readonly options: Readonly<Record<string, unknown>> | null
   readonly awaited: boolean
+  readonly late: boolean | null
 }
 
 const noTags: readonly string[] = Object.freeze([])
@@ -94,6 +95,10 @@ export class ClaimedJob {
   /** Somebody has to be told when it ends, as far as was known when it was claimed. */
   get awaited(): boolean {
     return this.#rare?.awaited ?? false
+  }
+  /** It should have started before, and is not to be run any more. */
+  get late(): boolean {
+    return this.#rare?.late ?? false
   }
   /** Milliseconds since the epoch. */
   get createdAt(): number {

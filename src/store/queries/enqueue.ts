@@ -1,7 +1,6 @@
 import type { UniqueRule } from '../../core/unique.ts'
 import { once, type Queryable } from '../connection.ts'
 import type { After } from './after.ts'
-import { ensureQueues } from './queues.ts'
 
 /** A job about to be added; `input`, `headers` and `options` are JSON text already. */
 export interface NewJob {
@@ -48,12 +47,12 @@ export const enqueueStatement = once(
  * to expect a row is inserted in one step instead of two.
  *
  * `begun` gives the transaction its id before the first seq is drawn, as the floors of the workers need it. When the
- * queue is missing nothing is added, and `ids` is null.
+ * queue is missing, or has bounds, nothing is added, and `ids` is null.
  */
 const plainStatement = once(
   'lw_enqueue_plain',
   `with begun as materialized (select pg_current_xact_id()::text as id), place as materialized (
-    select q.id, q.slot from legwork.queue q where q.name = $1::text and (select id from begun) is not null
+    select q.id, q.slot from legwork.queue q where q.name = $1::text and not q.bounded and (select id from begun) is not null
   ), added as (
     insert into legwork.job (slot, id, queue_id, priority, seq, state, name, input)
       select slot, (seq << 8) | slot, queue_id, $3::smallint, seq, 3, $2::text, input
@@ -71,7 +70,7 @@ const columnsStatement = once(
   'lw_enqueue_columns',
   `with begun as materialized (select pg_current_xact_id()::text as id), place as materialized (
     select array_agg(q.id order by n.ord) as ids, array_agg(q.slot order by n.ord) as slots
-      from unnest($1::text[]) with ordinality n(name, ord) join legwork.queue q on q.name = n.name
+      from unnest($1::text[]) with ordinality n(name, ord) join legwork.queue q on q.name = n.name and not q.bounded
      where (select id from begun) is not null
     having count(*) = cardinality($1::text[])
   ), given as (
@@ -86,7 +85,7 @@ const columnsStatement = once(
   ), added as (
     insert into legwork.job (slot, id, queue_id, priority, seq, state, name, run_at, key, line, trace, input, headers, options, tags)
       select slot, (seq << 8) | slot, queue_id, priority, seq, case when run_at > legwork.now() then 1 else 3 end, name, run_at,
-             key, case when key is not null then seq end, trace, input, headers, options, tags from given
+             key, case when key is not null then seq end, trace, input, headers, case when options is not null then legwork.with_deadline(options, null, run_at) end, tags from given
       returning id, queue_id, name, state
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
@@ -97,9 +96,13 @@ const columnsStatement = once(
 
 /** Adds all jobs or none, in the order given. */
 export async function enqueue(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  if (jobs.some((job) => job.unique !== undefined))
-    return enqueuedOf(await on.query(enqueueStatement, [enqueuePayload(jobs)]))
-  return (await enqueueColumns(on, jobs)) ?? enqueueColumnsAgain(on, jobs)
+  if (jobs.some((job) => job.unique !== undefined)) return enqueueByFunction(on, jobs)
+  return (await enqueueColumns(on, jobs)) ?? enqueueByFunction(on, jobs)
+}
+
+/** It makes queues that are missing, and asks the bounds of those that have some. */
+async function enqueueByFunction(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  return enqueuedOf(await on.query(enqueueStatement, [enqueuePayload(jobs)]), jobs)
 }
 
 async function enqueueColumns(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[] | undefined> {
@@ -128,25 +131,21 @@ interface IdsRow extends Record<string, unknown> {
   readonly ids: string | null
 }
 
-/** Queues come into being with their first job. */
-async function enqueueColumnsAgain(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  await ensureQueues(on, [...new Set(jobs.map((job) => job.queue))])
-  const added = await enqueueColumns(on, jobs)
-  if (!added) throw new Error('legwork: queues vanish while jobs are added to them')
-  return added
-}
-
 /** The one parameter of `enqueueStatement`. Joined by hand: the inputs are JSON text and need not be parsed again. */
 export function enqueuePayload(jobs: readonly NewJob[]): string {
   return `[${jobs.map(element).join(',')}]`
 }
 
 /** The rows of `enqueueStatement` in the order of the call, from any library's row format. */
-export function enqueuedOf(rows: readonly Record<string, unknown>[]): Enqueued[] {
+export function enqueuedOf(rows: readonly Record<string, unknown>[], jobs: readonly NewJob[]): Enqueued[] {
   return rows
     .map((row) => ({ ord: Number(row['ord']), id: String(row['id']), created: row['created'] === true }))
     .toSorted((a, b) => a.ord - b.ord)
-    .map(({ id, created }) => ({ id, created }))
+    .map(({ ord, id, created }) => {
+      // without a unique key only a bound can have brought it to a job that was there
+      const isMerged = !created && jobs[ord - 1]?.unique === undefined
+      return { id, created, ...(isMerged && { conflict: 'replaced' as const }) }
+    })
 }
 
 /** What may differ from job to job; null where no job has it. */

@@ -34,7 +34,7 @@ const forkStatement = once(
     insert into legwork.job (slot, id, seq, line, state, queue_id, priority, name, claim, key, unique_key, tags, headers, trace, input, options)
       select $1::smallint, (n.seq << 8) | $1::smallint, n.seq, case when n.key is not null then n.seq end, 3, n.queue_id, n.priority, n.name, 1,
              n.key, n.unique_key, n.tags, coalesce(n.headers, '{}') || jsonb_build_object('legwork-fork', $2::bigint::text), n.trace, n.input,
-             nullif(n.options - 'after', '{}')
+             nullif(n.options - '{after,startBy}'::text[], '{}')
         from (select nextval('legwork.job_seq') as seq, o.queue_id, o.priority, o.name, o.unique_key, o.tags, o.headers, o.trace, o.options,
                      case when $4::int = 1 then $5::jsonb else o.input end as input, coalesce($6::text, o.key) as key
                 from origin o, cut where (select xid from begun) is not null) n

@@ -12,6 +12,8 @@ export interface HistoryRow {
   readonly attempt: number
   readonly output: string | null
   readonly error: SerializedError | undefined
+  /** Grows in the order of the ends; of what has not ended it says nothing. */
+  readonly ended: number
 }
 
 /**
@@ -20,7 +22,7 @@ export interface HistoryRow {
  */
 const historyStatement = repeatable(
   'lw_history',
-  `select s.name, s.kind, s.attempt, s.output::text as output, s.error,
+  `select s.name, s.kind, s.attempt, s.output::text as output, s.error, (rank() over (order by coalesce(s.ended_at, s.due_at), s.seq))::int as ended,
           case when s.kind = 2 and s.due_at - interval '10 milliseconds' <= coalesce(
             (select max(f.finished_at) from legwork.finished f where f.slot = $1::smallint and f.id = $2::bigint), legwork.now()) then 2 else s.state end as state
      from legwork.step s where s.slot = $1::smallint and s.job_id = $2::bigint
@@ -29,14 +31,17 @@ const historyStatement = repeatable(
 
 /** What the handler of a job has asked for and what it got, in the order of the starts; not what undid it. */
 export async function history(on: Queryable, slot: number, id: string): Promise<HistoryRow[]> {
-  return (await on.query<Raw>(historyStatement, [slot, id])).map(({ name, kind, state, attempt, output, error }) => ({
-    name,
-    attempt,
-    output,
-    error: error ?? undefined,
-    kind: kindOf[kind] ?? 'step',
-    state: stepStates[state] ?? 'running',
-  }))
+  return (await on.query<Raw>(historyStatement, [slot, id])).map(
+    ({ name, kind, state, attempt, output, error, ended }) => ({
+      name,
+      attempt,
+      output,
+      ended,
+      error: error ?? undefined,
+      kind: kindOf[kind] ?? 'step',
+      state: stepStates[state] ?? 'running',
+    }),
+  )
 }
 
 interface Raw extends Record<string, unknown> {
@@ -46,4 +51,5 @@ interface Raw extends Record<string, unknown> {
   readonly attempt: number
   readonly output: string | null
   readonly error: SerializedError | null
+  readonly ended: number
 }

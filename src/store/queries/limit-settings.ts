@@ -139,7 +139,11 @@ export async function listLimits(on: Queryable, name?: string): Promise<LimitRow
 }
 
 /** The changes of a setting, newest first, at most 1,000. */
-export async function settingHistory(on: Queryable, kind: 'limit' | 'breaker', name: string): Promise<SettingRow[]> {
+export async function settingHistory(
+  on: Queryable,
+  kind: 'limit' | 'breaker' | 'bound',
+  name: string,
+): Promise<SettingRow[]> {
   return on.query<SettingRow & Record<string, unknown>>(historyStatement, [kind, name])
 }
 

@@ -20,6 +20,8 @@ export interface StepRecord {
   readonly error: SerializedError | undefined
   /** Has an `undo`. */
   readonly undoable: boolean
+  /** Of `step.hold`: `open` until `dueAt`. */
+  readonly hold: 'open' | 'confirmed' | 'expired' | undefined
   readonly startedAt: Date
   readonly endedAt: Date | undefined
   readonly dueAt: Date | undefined
@@ -47,9 +49,13 @@ export interface UndoRecord {
 /** A sleep is over when its time has come: nothing is written then. */
 const stepsStatement = repeatable(
   'lw_steps_look',
-  `select name, kind, case when kind = 2 and due_at <= legwork.now() then 2 else state end as state, attempt, output::text as output,
-          error, undoable, at, coalesce(ended_at, case when kind = 2 and due_at <= legwork.now() then due_at end) as ended_at, due_at
-     from legwork.step s where s.slot = $1::smallint and s.job_id = $2::bigint and s.name not like '!%' order by s.place`,
+  `select name, kind, case when kind = 2 and s.due_at <= legwork.now() then 2 else s.state end as state, attempt, output::text as output,
+          error, undoable, at, coalesce(ended_at, case when kind = 2 and s.due_at <= legwork.now() then s.due_at end) as ended_at,
+          coalesce(s.due_at, hold.due_at) as due_at, hold.state as hold
+     from legwork.step s left join lateral (
+       select h.state, h.due_at from legwork.step h
+        where h.slot = $1::smallint and h.job_id = $2::bigint and h.name = '!hold ' || s.name offset 0) hold on true
+    where s.slot = $1::smallint and s.job_id = $2::bigint and s.name not like '!%' order by s.place`,
 )
 
 const undosStatement = repeatable(
@@ -70,6 +76,7 @@ export async function lookAtSteps(on: Queryable, slot: number, id: string): Prom
     output: row.kind > 3 && row.state === 1 ? undefined : parsed(row.output),
     error: row.error ?? undefined,
     undoable: row.undoable,
+    hold: row.hold === null ? undefined : holdStates[row.hold],
     startedAt: row.at,
     endedAt: row.ended_at ?? undefined,
     dueAt: row.due_at ?? undefined,
@@ -88,6 +95,8 @@ export async function lookAtUndos(on: Queryable, slot: number, id: string): Prom
     endedAt: row.ended_at ?? undefined,
   }))
 }
+
+const holdStates: Readonly<Record<number, StepRecord['hold']>> = { 2: 'confirmed', 3: 'expired', 4: 'open' }
 
 /** As people see the state of a step, by its number in the table. */
 export const stepStates = ['running', 'running', 'done', 'failed', 'waiting'] as const
@@ -110,6 +119,7 @@ interface StepRow extends Record<string, unknown> {
   readonly output: string | null
   readonly error: SerializedError | null
   readonly undoable: boolean
+  readonly hold: number | null
   readonly at: Date
   readonly ended_at: Date | null
   readonly due_at: Date | null

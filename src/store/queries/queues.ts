@@ -33,11 +33,12 @@ const runningStatement = repeatable(
 /** Written by engines for plain-SQL producers and tools; an unchanged definition is not written again. */
 const defineStatement = repeatable(
   'lw_define',
-  `insert into legwork.definition as d (name, queue, priority, input_schema, output_schema)
-     select * from unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[], $5::jsonb[])
+  `insert into legwork.definition as d (name, queue, priority, input_schema, output_schema, start_within)
+     select * from unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[], $5::jsonb[], $6::float8[])
      on conflict (name) do update set queue = excluded.queue, priority = excluded.priority, input_schema = excluded.input_schema,
-       output_schema = excluded.output_schema, seen_at = legwork.now()
-     where (d.queue, d.priority, d.input_schema, d.output_schema) is distinct from (excluded.queue, excluded.priority, excluded.input_schema, excluded.output_schema)`,
+       output_schema = excluded.output_schema, start_within = excluded.start_within, seen_at = legwork.now()
+     where (d.queue, d.priority, d.input_schema, d.output_schema, d.start_within)
+        is distinct from (excluded.queue, excluded.priority, excluded.input_schema, excluded.output_schema, excluded.start_within)`,
 )
 
 export interface QueueStatus {
@@ -55,6 +56,8 @@ export interface DefinitionRow {
   readonly priority: number
   readonly inputSchema: string | null
   readonly outputSchema: string | null
+  /** Milliseconds. */
+  readonly startWithin?: number | undefined
 }
 
 const installationStatement = repeatable('lw_installation', 'select id::text as id from legwork.installation')
@@ -85,6 +88,7 @@ export async function define(on: Queryable, rows: readonly DefinitionRow[]): Pro
     sorted.map((row) => row.priority),
     sorted.map((row) => row.inputSchema),
     sorted.map((row) => row.outputSchema),
+    sorted.map((row) => row.startWithin ?? null),
   ])
 }
 

@@ -17,7 +17,7 @@ const redriveStatement = repeatable(
      for update
   ), back as (
     insert into legwork.job (slot, id, seq, line, state, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, options)
-      select slot, id, seq, case when key is not null then seq end, 3, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, nullif(options - 'after', '{}')
+      select slot, id, seq, case when key is not null then seq end, 3, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, nullif(options - '{after,startBy}'::text[], '{}')
         from (select nextval('legwork.job_seq') as seq, old.* from old) o
       on conflict do nothing
       returning id, queue_id, name, priority

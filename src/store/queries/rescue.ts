@@ -75,6 +75,7 @@ const recover = repeatable(
   ), moved as (
     update legwork.job j
        set crashes = j.crashes + ${blame}, claim = j.claim + 1, attempt = j.attempt - 1,
+           options = j.options - 'startBy', -- it may have begun
            worker_id = case when ${ends} then $2::int end,
            state = case when ${ends} then j.state else 3 end, -- it may have been in the middle of an undo
            seq = case when ${ends} then j.seq else nextval('legwork.job_seq') end

@@ -22,6 +22,8 @@ export interface Ending {
   readonly limited?: boolean
   /** Milliseconds for which its error asked to be left alone, for limits with a rate and breakers. */
   readonly slow?: number
+  /** It was claimed, but not run: no attempt counts. */
+  readonly refused?: boolean
 }
 
 /** A job that will run again. */
@@ -39,6 +41,8 @@ export interface Return {
   /** As of an ending. */
   readonly limited?: boolean
   readonly slow?: number
+  /** It had a deadline for its start, and has met it. */
+  readonly begun?: boolean
 }
 
 export interface SettleScope {
@@ -82,13 +86,13 @@ const finishStatement = repeatable(
   ), kept as (
     insert into legwork.finished (slot, id, state, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
         started_at, key, unique_key, tags, headers, trace, input, options, progress, output, error, reason)
-      select slot, id, final, queue_id, priority, name, attempt, crashes, claim, worker_id, created_at, run_at,
-        claimed_at, key, unique_key, tags, headers, trace, input, options, progress, how -> 'output', how -> 'error',
+      select slot, id, final, queue_id, priority, name, case when how ? 'refused' then attempt - 1 else attempt end, crashes, claim, worker_id,
+        created_at, run_at, case when how ? 'refused' then null else claimed_at end, key, unique_key, tags, headers, trace, input, options, progress, how -> 'output', how -> 'error',
         case final when 12 then coalesce(cancel_reason, how ->> 'reason') else how ->> 'reason' end from done
   ), failed as (
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome, error)
       select slot, id, claim, attempt, worker_id, claimed_at, case final when 12 then 'cancelled' else 'dead' end, how -> 'error'
-        from done where $5::jsonb is not null and final <> 10
+        from done where $5::jsonb is not null and final <> 10 and not how ? 'refused'
   ), released as (
     delete from legwork.key_holder k
      where k.slot = $1::smallint and k.key = any($8::text[]) and (k.job_id in (select id from done where key is not null)) is true
@@ -135,8 +139,8 @@ const returnStatement = repeatable(
            attempt = case when ${beginsAgain} then 0 when $5::jsonb -> j.id::text ->> 'outcome' = 'retry' then j.attempt else j.attempt - 1 end,
            crashes = case when ${beginsAgain} then 0 else j.crashes end,
            input = case when ${beginsAgain} then $5::jsonb -> j.id::text -> 'again' -> 'input' else j.input end,
-           options = case when ${beginsAgain} then coalesce(j.options, '{}') || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
-             else j.options end
+           options = case when ${beginsAgain} then (coalesce(j.options, '{}') - 'startBy') || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
+             when $5::jsonb -> j.id::text ? 'begun' then j.options - 'startBy' else j.options end
      where (select id from begun) is not null and ${fenced}
        and (j.cancel_at is null or exists (select from legwork.step s where s.slot = $1::smallint and s.job_id = j.id and s.undoable))
      returning j.*, $5::jsonb -> j.id::text as how
@@ -271,13 +275,13 @@ function arrayText<T>(items: readonly T[], number: (item: T) => string | number)
   return `{${items.map(number).join(',')}}`
 }
 
-function remarksOf({ state, output, error, reason }: Ending): string {
-  return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}}`
+function remarksOf({ state, output, error, reason, refused }: Ending): string {
+  return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}${refused ? ',"refused":true' : ''}}`
 }
 
-function returnJson({ outcome, delay, error, wakes, again }: Return): string {
+function returnJson({ outcome, delay, error, wakes, again, begun }: Return): string {
   const until = Number.isFinite(delay) ? delay : null
-  return `{"outcome":"${outcome}","delay":${until},"error":${error},"wakes":${wakes ?? null}${again ? `,"again":${againJson(again)}` : ''}}`
+  return `{"outcome":"${outcome}","delay":${until},"error":${error},"wakes":${wakes ?? null}${again ? `,"again":${againJson(again)}` : ''}${begun ? ',"begun":true' : ''}}`
 }
 
 /** Without an input the property is left out: JSON null would be an input. */

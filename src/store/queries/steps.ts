@@ -9,13 +9,22 @@ const codes = { begun: 1, done: 2, failed: 3, due: 4 } as const satisfies Record
 const stateOf = ['begun', 'begun', 'done', 'failed', 'due'] as const satisfies readonly StepState[]
 
 /** What a name stands for: one that was a sleep cannot answer for a step. */
-export type StepKind = 'step' | 'sleep' | 'wait' | 'run' | 'runAll' | 'group'
+export type StepKind = 'step' | 'sleep' | 'wait' | 'run' | 'runAll' | 'group' | 'hold'
 
-export const kindCodes = { step: 1, sleep: 2, wait: 3, run: 4, runAll: 5, group: 6 } as const satisfies Record<
+export const kindCodes = { step: 1, sleep: 2, wait: 3, run: 4, runAll: 5, group: 6, hold: 7 } as const satisfies Record<
   StepKind,
   number
 >
-export const kindOf = ['step', 'step', 'sleep', 'wait', 'run', 'runAll', 'group'] as const satisfies readonly StepKind[]
+export const kindOf = [
+  'step',
+  'step',
+  'sleep',
+  'wait',
+  'run',
+  'runAll',
+  'group',
+  'hold',
+] as const satisfies readonly StepKind[]
 
 /** What a durable job remembers of one step. JSON values are text. */
 export interface StepEntry {
@@ -69,7 +78,8 @@ const saveStatement = repeatable(
 const loadStatement = repeatable(
   'lw_steps_load',
   `select j.id::text as id, j.wakes, s.name, s.kind, s.place, s.state, s.attempt, s.undoable, s.output::text as output, s.error,
-          (extract(epoch from s.due_at - legwork.now()) * 1000)::float8 as delay
+          (extract(epoch from s.due_at - legwork.now()) * 1000)::float8 as delay,
+          extract(epoch from coalesce(s.ended_at, s.due_at))::float8 as over, s.seq::float8 as seq
      from legwork.job j left join lateral (
        select * from legwork.step s where s.slot = $1::smallint and s.job_id = j.id offset 0) s on true
     where j.slot = $1::smallint and j.id = any($2::bigint[])`,
@@ -124,19 +134,24 @@ export async function saveSteps(
 export interface Memory {
   /** How often something has come that it may wait for, as of this look. */
   readonly wakes: number
-  /** By name. */
+  /** By name, in the order in which they ended; a sleep ends when its time has come. */
   readonly steps: Map<string, StepEntry>
 }
 
 /** Everything these jobs remember. */
 export async function loadSteps(on: Queryable, slot: number, ids: readonly string[]): Promise<Map<string, Memory>> {
   const memories = new Map<string, Memory>()
-  for (const row of await on.query<StepRow>(loadStatement, [slot, ids])) {
+  const rows = await on.query<StepRow>(loadStatement, [slot, ids])
+  for (const row of rows.toSorted(byEnd)) {
     const memory = memories.get(row.id) ?? { wakes: row.wakes, steps: new Map<string, StepEntry>() }
     memories.set(row.id, memory)
     if (row.name !== null) memory.steps.set(row.name, entryOf(row, row.name))
   }
   return memories
+}
+
+function byEnd(a: StepRow, b: StepRow): number {
+  return (a.over ?? Infinity) - (b.over ?? Infinity) || a.seq - b.seq
 }
 
 /** Notes for good that a job's steps are being undone, and why. False when the job is not this worker's any more. */
@@ -210,4 +225,6 @@ interface StepRow extends Record<string, unknown> {
   readonly output: string | null
   readonly error: SerializedError | null
   readonly delay: number | null
+  readonly over: number | null
+  readonly seq: number
 }

@@ -1,31 +1,5 @@
 import { once } from 'node:events'
-import { createTransport } from 'nodemailer'
 import { SMTPServer } from 'smtp-server'
-
-export interface Mail {
-  readonly order: string
-  readonly to: string
-  readonly subject: string
-  readonly text: string
-}
-
-export interface Mailer {
-  send(mail: Mail): Promise<void>
-  close(): void
-}
-
-/** Sends through the SMTP server at this port of this machine. */
-export function createMailer(port: number): Mailer {
-  const limits = { connectionTimeout: 5_000, greetingTimeout: 5_000, socketTimeout: 5_000 }
-  const transport = createTransport({ host: '127.0.0.1', port, secure: false, ignoreTLS: true, ...limits })
-  return {
-    async send({ order, ...mail }) {
-      // A mail that is sent twice is the same mail, and what receives it can tell.
-      await transport.sendMail({ from: 'shop@shop.example', messageId: `<order-${order}@shop.example>`, ...mail })
-    },
-    close: () => transport.close(),
-  }
-}
 
 /** The mails that arrived, by Message-ID. */
 export interface Mailbox {
@@ -34,13 +8,17 @@ export interface Mailbox {
   close(): Promise<void>
 }
 
-/** An SMTP server that keeps what it receives. One that is faulty sometimes takes a mail and then says that it did not. */
+/** An SMTP server that keeps what it receives, and knows nobody at nowhere.example. One that is faulty sometimes takes a mail and then says that it did not. */
 export async function openMailbox({ faulty }: { readonly faulty: boolean }): Promise<Mailbox> {
   const mails = new Map<string, { raw: string; copies: number }>()
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['AUTH', 'STARTTLS'],
     logger: false,
+    onRcptTo({ address }, _session, done) {
+      const isUnknown = address.endsWith('@nowhere.example')
+      done(isUnknown ? Object.assign(new Error('no such mailbox'), { responseCode: 550 }) : null)
+    },
     onData(stream, _session, done) {
       const chunks: Buffer[] = []
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
