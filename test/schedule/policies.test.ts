@@ -43,10 +43,10 @@ describe('an instant that comes while the run before it goes on', () => {
       skipped: 0,
     },
   ]
-  test.each(table)('$overlap', async ({ overlap, log, skipped }) => {
+  test.each(table)('$overlap', { timeout: 60_000 }, async ({ overlap, log, skipped }) => {
     const slow = slowJob()
     const hourly = schedule('hourly', { cron: '0 * * * *', job: slow.definition, overlap })
-    const { engine, advance } = await testEngine({ jobs: [slow.definition], schedules: [hourly], start })
+    const { engine, advance } = await testEngine({ jobs: [slow.definition], schedules: [hourly], start, patience: 10 })
     for (let hour = 0; hour < 4; hour++) await advance('1h')
     if (overlap !== 'cancelRunning') {
       for (const _ of [1, 2]) {
