@@ -115,6 +115,7 @@ create table legwork.worker (
   process     text not null,
   version     text not null,
   names       text[] not null,
+  pins        text[] not null,
   queues      text[]
 ) with (fillfactor = 50);
 create index worker_alive on legwork.worker (id) where ended_at is null;
@@ -272,7 +273,8 @@ create view legwork.jobs as
               else case when j.worker_id is null then 'ready' else 'running' end end as state,
          j.attempt, j.crashes, j.claim, j.key, j.unique_key, j.tags, j.headers, j.trace, j.input, j.progress,
          null::jsonb as output, null::jsonb as error, j.cancel_reason as reason, j.worker_id,
-         j.created_at, j.run_at, j.claimed_at as started_at, null::timestamptz as finished_at
+         j.created_at, j.run_at, j.claimed_at as started_at, null::timestamptz as finished_at,
+         j.options->>'version' as version, j.options->>'pin' as pin
     from legwork.job j join legwork.queue q on q.id = j.queue_id
   union all
   select f.id, f.slot, f.name, q.name, f.priority,
@@ -280,7 +282,7 @@ create view legwork.jobs as
               when 13 then 'compensated' else 'compensation_failed' end,
          f.attempt, f.crashes, f.claim, f.key, f.unique_key, f.tags, f.headers, f.trace, f.input, f.progress,
          f.output, f.error, f.reason, f.worker_id,
-         f.created_at, f.run_at, f.started_at, f.finished_at
+         f.created_at, f.run_at, f.started_at, f.finished_at, f.options->>'version', f.options->>'pin'
     from legwork.finished f join legwork.queue q on q.id = f.queue_id;
 
 -- Adds jobs inside the caller's transaction and returns one row per element: its place, its id, and whether it is new

@@ -20,7 +20,7 @@ $$;
 -- Changes an unfinished job that no worker has: what `patch` names, with the words of enqueue_many's elements, and
 -- "blank" for no input, "key": null for no key. Options are added to the job's own. The row is locked, so a claim either
 -- has it before and the answer is 'running', or finds it changed.
--- Answers 'changed', 'running' (also of a durable job that waits), 'ended' or 'missing'; of a changed job the lane if it
+-- Answers 'changed', 'running' (also of a durable job that waits, unless only its pin is to change), 'ended' or 'missing'; of a changed job the lane if it
 -- is ready, and the milliseconds until it is due if it is scheduled.
 create function legwork.change_job(job bigint, patch jsonb)
   returns table (outcome text, queue_id int, priority smallint, due float8) language plpgsql as $$
@@ -36,6 +36,13 @@ begin
   select * into old from legwork.job j where j.slot = own and j.id = job for update;
   if not found then
     outcome := case when exists (select from legwork.finished f where f.slot = own and f.id = job) then 'ended' else 'missing' end;
+    return next;
+    return;
+  end if;
+  -- of one that is parked only the version that goes on with it
+  if old.state = 4 and patch = jsonb_build_object('options', jsonb_build_object('pin', patch->'options'->'pin')) then
+    update legwork.job j set options = coalesce(old.options, '{}') || (patch->'options') where j.slot = own and j.id = job;
+    outcome := 'changed';
     return next;
     return;
   end if;

@@ -8,6 +8,7 @@ import { instantOrWall } from './core/instant.ts'
 import { encodeOverrides } from './core/overrides.ts'
 import { priorityNumber } from './core/priority.ts'
 import { text } from './core/text.ts'
+import { storedVersion } from './core/version.ts'
 import { onceOf, type Sameness, samenessOf } from './core/unique.ts'
 import type { Hint } from './live/hub.ts'
 import type { After } from './store/queries/after.ts'
@@ -71,7 +72,7 @@ function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire
     tags: options.tags === undefined ? definition.tags : tagList([...definition.tags, ...options.tags]),
     headers: headerJson(options.headers),
     trace: trace(options.traceparent),
-    options: encodeOverrides(withDefault(definition, options)),
+    options: encodeOverrides(withDefault(definition, options), storedVersion(definition)),
     after: after(options.after, options.afterFailure),
     rule: same.rule,
     once: onceOf(options.idempotencyKey),

@@ -126,7 +126,8 @@ function attemptOf(
 }
 
 function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, durable: DurableContext): JobContext {
-  const { id, name, queue, priority, key, tags, headers, traceparent, enqueuedAt, idempotencyKey, schedule } = job
+  const { id, name, queue, priority, key, version, tags, headers, traceparent, enqueuedAt, idempotencyKey, schedule } =
+    job
   const quiet = () => undefined
   return {
     id,
@@ -135,6 +136,7 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
     attempt: attemptOfNextRun(job),
     priority,
     key,
+    version,
     tags,
     headers,
     traceparent,

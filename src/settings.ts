@@ -34,18 +34,15 @@ export function workerOptions(
   }
 }
 
-/** The definitions by name. @throws LW_OPTION_INVALID, LW_JOB_NAME_TAKEN */
+/** The definitions by name; of several versions the first, which has the others. @throws LW_OPTION_INVALID, LW_JOB_NAME_TAKEN */
 export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
   if (!Array.isArray(jobs)) throw optionError('jobs', 'a list of definitions made with job()', jobs)
   const map = new Map<string, AnyJob>()
   for (const job of jobs) {
     if (typeof job?.name !== 'string' || typeof job.handle !== 'function')
       throw optionError('jobs', 'a list of definitions made with job()', job)
-    if (map.has(job.name))
-      throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(job.name)}.`, {
-        hint: 'Give each its own name.',
-      })
-    map.set(job.name, job)
+    const first = map.get(job.name)
+    map.set(job.name, first ? withOlder(first, job) : job)
   }
   return map
 }
@@ -60,6 +57,19 @@ export function definitionNamed(definitions: ReadonlyMap<string, AnyJob>, name: 
       guess === undefined ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.` : `Did you mean ${show(guess)}?`,
     details: { name, ...(guess !== undefined && { nearest: guess }) },
   })
+}
+
+function withOlder(first: AnyJob, job: AnyJob): AnyJob {
+  const { name, version: own } = job
+  if (first.version === undefined || own === undefined)
+    throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(name)}.`, {
+      hint: 'Give each its own name; or each a version, if they are versions of one job.',
+    })
+  if (own === first.version || first.older.has(own))
+    throw new LegworkError('LW_JOB_NAME_TAKEN', `Two jobs are named ${show(name)} and have the version ${show(own)}.`, {
+      hint: 'Give each its own version.',
+    })
+  return { ...first, older: new Map([...first.older, [own, job]]) }
 }
 
 /** Writes what this process knows, for plain-SQL producers and tools. */

@@ -136,7 +136,7 @@ function claimer(raw: Raw): () => Promise<Batch> {
   return async () => {
     number++
     const lanes = [{ ...(await lane), floor, max: batch }]
-    const request = { slot: 0, workerId: 1, batch: number, limit: batch, lanes, names: ['bench.noop'] }
+    const request = { slot: 0, workerId: 1, batch: number, limit: batch, lanes, names: ['bench.noop'], pins: [] }
     const { column } = await send(raw, (on) => claim(on, request))
     // the first row tells of the claim, the other of its jobs: one kind, in lists
     const ids = (column('ids')[1] as string | undefined)?.slice(1, -1).split(',') ?? []

@@ -6,6 +6,7 @@ import { instantOrWall, type WallTime } from './instant.ts'
 import { encodeOverrides, type Overrides } from './overrides.ts'
 import { type Priority, priorityNumber } from './priority.ts'
 import { text } from './text.ts'
+import type { StoredVersion } from './version.ts'
 
 /** What a job that waits gets instead; what is left out stays as it is. */
 export interface Change extends Overrides {
@@ -17,6 +18,8 @@ export interface Change extends Overrides {
   readonly queue?: string
   /** Null takes the key away. A new key puts the job behind those that have it. */
   readonly key?: string | null
+  /** The version that may run it; null for any. */
+  readonly pin?: string | null
   /** Checked like that of `enqueue`. The definition's `key` is asked again, unless `key` is given. */
   readonly input?: unknown
 }
@@ -34,7 +37,7 @@ export interface Patch {
   readonly options?: string
 }
 
-const names = ['delay', 'at', 'priority', 'queue', 'key', 'input', 'retry', 'timeout', 'startWithin']
+const names = ['delay', 'at', 'priority', 'queue', 'key', 'input', 'retry', 'timeout', 'startWithin', 'pin']
 
 /**
  * Checks a change.
@@ -48,7 +51,7 @@ export async function patchOf(change: Change, definition: AnyJob | undefined): P
   const { delay, at, priority, queue } = change
   if (delay !== undefined && at !== undefined) throw optionError('at', 'left out when delay is given', at)
   const runAt = instantOrWall(at, 'at')?.toISOString()
-  const options = encodeOverrides(change)
+  const options = encodeOverrides(change, pinOf(change.pin))
   return {
     ...(delay !== undefined && { delayMs: milliseconds(delay, 'delay') }),
     ...(runAt !== undefined && { runAt }),
@@ -58,6 +61,11 @@ export async function patchOf(change: Change, definition: AnyJob | undefined): P
     ...keyOf(change, definition),
     ...(Object.hasOwn(change, 'input') && { input: await inputOf(change.input, definition) }),
   }
+}
+
+function pinOf(pin: unknown): StoredVersion | undefined {
+  if (pin === undefined) return undefined
+  return { pin: pin === null ? null : (text(pin, 'pin') ?? null) }
 }
 
 function keyOf(change: Change, definition: AnyJob | undefined): Pick<Patch, 'key'> {

@@ -28,6 +28,8 @@ export interface JobFacts {
   readonly attempts: number
   readonly key: string | undefined
   readonly priority: number
+  /** The version of the definition that it was enqueued with, if that had one. */
+  readonly version: string | undefined
   readonly tags: readonly string[]
   readonly headers: Readonly<Record<string, string>>
   /** W3C trace context the job was enqueued in, if any. */

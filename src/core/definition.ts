@@ -10,6 +10,7 @@ import { type BreakerOptions, type Limit, type LimitPlan, limitPlans } from './l
 import { type Priority, priorityNumber } from './priority.ts'
 import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
 import { parseSize, type Size } from './size.ts'
+import { versionOf } from './version.ts'
 
 /** What a caller may pass as input, given the schema (or none). */
 export type InputOf<I extends Schema | undefined> = I extends Schema ? StandardSchemaV1.InferInput<I> : unknown
@@ -82,6 +83,10 @@ export interface JobOptions<
    * `'allow'` it, or let the attempt fail with `'error'`, LW_STEP_DRIFT. Default `'allow'`.
    */
   readonly drift?: 'allow' | 'error'
+  /** Of the code: a handler finds the version that its job was enqueued with as `version`. Default none. */
+  readonly version?: string | number
+  /** Its jobs are run by this version and by no other, until they are changed with `pin`. Default false. */
+  readonly pin?: boolean
   /** Run the handler in a worker thread or a child process; needs `module`. */
   readonly isolate?: 'thread' | 'process'
   /** `import.meta.url` of the file that exports this definition; for `isolate`. */
@@ -118,6 +123,10 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly merge: ((waiting: Wire<In>, added: Wire<In>) => In) | undefined
   readonly crashes: number
   readonly drift: 'allow' | 'error'
+  readonly version: string | undefined
+  readonly pin: boolean
+  /** Others of the same name that this process was given, by their versions. */
+  readonly older: ReadonlyMap<string, AnyJob>
   readonly isolate: 'thread' | 'process' | undefined
   readonly module: string | undefined
   readonly memory: number | undefined
@@ -160,6 +169,7 @@ export function job<
   const given: JobOptions<I, O, S, C> = options ?? {}
   checkTexts(name, given)
   checkIsolation(name, given)
+  checkPin(name, given)
   checkBatch(name, given.isolate, handler)
   return build({
     name,
@@ -178,6 +188,7 @@ export function job<
     merge: given.merge,
     crashes: crashLimit(given.crashes ?? 5),
     drift: driftPolicy(given.drift ?? 'allow'),
+    ...versionOf(given.version, given.pin),
     isolate: given.isolate,
     module: given.module,
     memory: given.memory === undefined ? undefined : parseSize(given.memory, 'memory'),
@@ -223,6 +234,11 @@ function checkIsolation(name: string, options: JobOptions<Schema | undefined, Sc
   if (!module?.startsWith('file:')) {
     throw optionError(`module of the isolated job "${name}"`, 'import.meta.url of the file that exports it', module)
   }
+}
+
+/** A module is looked up by the name of the job. */
+function checkPin(name: string, { pin, isolate }: { pin?: unknown; isolate?: unknown }): void {
+  if (pin && isolate !== undefined) throw optionError(`pin of the isolated job "${name}"`, 'left out', pin)
 }
 
 /** Each isolated run has one job. */

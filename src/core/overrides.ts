@@ -1,5 +1,6 @@
 import { type Duration, milliseconds, positive } from './duration.ts'
 import { optionError } from './errors.ts'
+import type { StoredVersion } from './version.ts'
 import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
 
 /** What a single job may have otherwise than its definition. A back-off function cannot travel with a row. */
@@ -23,9 +24,9 @@ interface Defaults {
 }
 
 /** The overrides as they are stored, or null when there are none. */
-export function encodeOverrides(overrides: Overrides): string | null {
+export function encodeOverrides(overrides: Overrides, version?: StoredVersion): string | null {
   const { retry, timeout, startWithin } = overrides
-  if (retry === undefined && timeout === undefined && startWithin === undefined) return null
+  if (retry === undefined && timeout === undefined && startWithin === undefined && version === undefined) return null
   if (typeof retry === 'object' && typeof retry.backoff === 'function') {
     throw optionError('retry.backoff of a single job', "'exponential', 'linear' or 'fixed'", retry.backoff)
   }
@@ -33,6 +34,7 @@ export function encodeOverrides(overrides: Overrides): string | null {
     ...(retry !== undefined && { retry: storedRetry(retry) }),
     ...(timeout !== undefined && { timeout: milliseconds(timeout, 'timeout') }),
     ...(startWithin !== undefined && { startWithin: positive(startWithin, 'startWithin') }),
+    ...version,
   })
 }
 

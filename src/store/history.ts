@@ -22,6 +22,8 @@ export interface JobHistory {
     readonly key?: string
     readonly tags: readonly string[]
     readonly headers: Readonly<Record<string, string>>
+    readonly version?: string
+    readonly pin?: string
     readonly traceparent?: string
     /** ISO 8601. */
     readonly enqueuedAt: string
@@ -79,6 +81,8 @@ export async function historyOf(store: Store, id: string): Promise<JobHistory | 
       tags,
       headers,
       ...(job.key !== undefined && { key: job.key }),
+      ...(job.version !== undefined && { version: job.version }),
+      ...(job.pin !== undefined && { pin: job.pin }),
       ...(job.traceparent !== undefined && { traceparent: job.traceparent }),
       enqueuedAt: job.createdAt.toISOString(),
       idempotencyKey: `${await store.installation()}-${id}`,

@@ -1,10 +1,12 @@
 import type { Legwork, LegworkOptions } from '../api.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { replayHistory, type ReplayOptions } from '../replay.ts'
+import { definitionMap } from '../settings.ts'
 import type { JobHistory } from '../store/history.ts'
 
 interface Completed extends ReplayOptions {
-  readonly definition: AnyJob
+  /** Of several versions the first. */
+  readonly first: AnyJob
 }
 
 /** The durable jobs that have completed in a test and have not been run again yet. */
@@ -14,12 +16,11 @@ export class Replays {
   readonly #completed = new Map<string, Completed>()
 
   watch(engine: Legwork, { jobs, use = [] }: Pick<LegworkOptions, 'jobs' | 'use'>): void {
-    const definitions = new Map(jobs.map((job) => [job.name, job]))
+    const definitions = definitionMap(jobs)
     engine.on('step', ({ id, step }) => (step === '!checkpoint' ? undefined : this.#durable.add(id)))
     engine.on('completed', ({ id, name }) => {
-      const definition = definitions.get(name)
-      if (definition?.handler && !definition.isolate && this.#durable.has(id))
-        this.#completed.set(id, { definition, use })
+      const first = definitions.get(name)
+      if (first?.handler && !first.isolate && this.#durable.has(id)) this.#completed.set(id, { first, use })
     })
   }
 
@@ -30,9 +31,11 @@ export class Replays {
   async check(read: (id: string) => Promise<JobHistory | undefined>): Promise<void> {
     const completed = [...this.#completed]
     this.#completed.clear()
-    for (const [id, { definition, ...options }] of completed) {
+    for (const [id, { first, ...options }] of completed) {
       const history = await read(id)
-      if (history) await replayHistory(definition, history, options)
+      if (!history) continue
+      const { pin = first.version } = history.job
+      await replayHistory(first.older.get(pin ?? '') ?? first, history, options)
     }
   }
 }

@@ -17,6 +17,7 @@ export interface ClaimLoopParts {
   readonly lanes: () => readonly Lanes[]
   readonly workerId: () => number
   readonly names: readonly string[]
+  readonly pins: readonly string[]
   readonly concurrency: number
   /** Most jobs of a queue this process may hold running; Infinity where there is no limit of its own. */
   readonly queueLimit: (queueId: number) => number
@@ -89,7 +90,7 @@ export class ClaimLoop {
 
   /** False when there is no room, or nothing to look at. */
   async #claimFrom(lanes: Lanes): Promise<boolean> {
-    const { store, holdings, workerId, names, queueLimit, onClaimed } = this.#parts
+    const { store, holdings, workerId, names, pins, queueLimit, onClaimed } = this.#parts
     const limit = this.#wanted()
     const plan =
       limit > 0 && lanes.hot
@@ -100,7 +101,15 @@ export class ClaimLoop {
     this.inFlight.add(batch)
     const began = performance.now()
     try {
-      const claimed = await store.claim({ slot: lanes.slot, workerId: workerId(), batch, limit, lanes: plan, names })
+      const claimed = await store.claim({
+        slot: lanes.slot,
+        workerId: workerId(),
+        batch,
+        limit,
+        lanes: plan,
+        names,
+        pins,
+      })
       lanes.learn(plan, claimed, limit, performance.now() - began)
       const decided = onClaimed(claimed.jobs)
       if (decided) await decided

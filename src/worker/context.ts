@@ -61,6 +61,9 @@ export class Context implements JobContext {
   get priority(): number {
     return this.#parts.held.job.priority
   }
+  get version(): string | undefined {
+    return this.#parts.held.job.options['version'] as string | undefined
+  }
   get tags(): readonly string[] {
     return this.#parts.held.job.tags
   }
@@ -159,9 +162,10 @@ export function storedFiring({ job }: Held): StoredFiring | undefined {
 
 /** The facts alone, as plain data that can be sent to another process. */
 export function factsOf(context: Context): JobFacts {
-  const { id, name, queue, attempt, attempts, key, priority, tags, headers, traceparent, enqueuedAt, idempotencyKey } =
-    context
-  return { id, name, queue, attempt, attempts, key, priority, tags, headers, traceparent, enqueuedAt, idempotencyKey }
+  const { id, name, queue, attempt, attempts, key, priority, version, tags, headers } = context
+  const { traceparent, enqueuedAt, idempotencyKey } = context
+  const row = { id, name, queue, key, priority, version, tags, headers, traceparent, enqueuedAt }
+  return { ...row, attempt, attempts, idempotencyKey }
 }
 
 export function writeProgress({ held, writer, events }: ContextParts, value: unknown): void {

@@ -1,3 +1,4 @@
+import { definitionFor } from '../core/version.ts'
 import { type BatchPlan, BatchMeeting, batchPlanOf } from '../core/batch-handler.ts'
 import type { Cancel, Clock } from '../core/clock.ts'
 import type { JobContext } from '../core/context.ts'
@@ -117,6 +118,7 @@ export class Gatherer {
   #gather(held: Held): boolean {
     const plan = this.#plans.get(held.job.name)
     const job = this.#parts.definitions.get(held.job.name)
+    if (job !== definitionFor(this.#parts.definitions, held.job)) return false // an older version, that it is pinned to
     if (!plan || !job || this.#closed || held.job.crashes > 0 || held.job.late || held.broken !== undefined)
       return false
     const place = placeOf(plan, held)

@@ -1,3 +1,4 @@
+import { definitionFor } from '../core/version.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Durability } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'
@@ -156,7 +157,7 @@ export class Runner {
   }
 
   #execute(held: Held): void {
-    const definition = this.#parts.definitions.get(held.job.name)
+    const definition = definitionFor(this.#parts.definitions, held.job)
     if (definition) execute(held, definition, this.#executor)
     else this.#finish(held, { kind: 'released' }) // cannot be: the claim asks for known names only
   }

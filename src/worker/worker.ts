@@ -1,3 +1,4 @@
+import { pinsOf } from '../core/version.ts'
 import { hostname } from 'node:os'
 import { type Cancel, type Clock, pause, systemClock } from '../core/clock.ts'
 import type { Durability } from '../core/durable.ts'
@@ -66,6 +67,7 @@ export class Worker {
   readonly #timers = new Set<Cancel>()
   /** The jobs with a handler: only these are claimed. */
   readonly #names: readonly string[]
+  readonly #pins: readonly string[]
   #installation = ''
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #stopping: Promise<void> | undefined
@@ -75,6 +77,7 @@ export class Worker {
     const { store, events, options } = parts
     this.#parts = parts
     this.#names = [...parts.definitions.values()].filter((job) => job.handler).map((job) => job.name)
+    this.#pins = pinsOf(parts.definitions)
     this.#directory = new Directory({ store, events, queues: options.queues, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
     this.#durability = parts.durable(() => this.id)
@@ -261,13 +264,9 @@ export class Worker {
   #createRunner(): Runner {
     const { clock, events, definitions, options } = this.#parts
     const { middleware, concurrency, grace } = options
+    const given = { clock, events, definitions, middleware, concurrency, grace }
     return new Runner({
-      clock,
-      events,
-      definitions,
-      middleware,
-      concurrency,
-      grace,
+      ...given,
       writer: this.#writer,
       holdings: this.#holdings,
       onFinished: () => this.#loop.finished(),
@@ -305,6 +304,7 @@ export class Worker {
       holdings: this.#holdings,
       lanes: () => this.#directory.lanes,
       names: this.#names,
+      pins: this.#pins,
       concurrency: options.concurrency,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
       gathered: () => this.#runner.gathered,
@@ -330,17 +330,17 @@ export class Worker {
         version,
         concurrency,
         names: this.#names,
+        pins: this.#pins,
         queues: queues && [...queues.keys()],
       },
     })
   }
 
   #createMaintenance(): Maintenance {
-    const { store, clock, events, definitions, options } = this.#parts
+    const { store, clock, events, definitions, options, schedules, onDeadParent } = this.#parts
+    const given = { ...schedules, store, clock, events, onDeadParent }
     return new Maintenance({
-      store,
-      clock,
-      events,
+      ...given,
       workerId: () => this.id,
       definitions: () => definitions.values(),
       slots: () => this.#directory.slots,
@@ -348,8 +348,6 @@ export class Worker {
       lease: options.lease,
       retention: options.retention,
       onMoved: (woken, ended) => this.#announce({ woken, ended }),
-      ...this.#parts.schedules,
-      onDeadParent: this.#parts.onDeadParent,
     })
   }
 }

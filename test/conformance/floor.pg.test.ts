@@ -172,6 +172,7 @@ class LaneWorker {
         limit: 10,
         lanes: plan,
         names: ['plain'],
+        pins: [],
       }
       const claimed = await this.#bench.store.claim(request)
       this.#lanes.learn(plan, claimed, 10, 0)

@@ -134,6 +134,7 @@ export class StoreWorker {
       host: 'here',
       process: 'test',
       names: ['job'],
+      pins: [],
       version: '0',
       concurrency: 10,
       queues: undefined,
@@ -163,7 +164,15 @@ export class StoreWorker {
     const wanted = lanes.flatMap((found, place) =>
       found.map((priority) => ({ queueId: ids[place]!, priority, floor, max: limit })),
     )
-    return this.#store.claim({ slot: 0, workerId: this.id, batch: ++this.#batch, limit, lanes: wanted, names })
+    return this.#store.claim({
+      slot: 0,
+      workerId: this.id,
+      batch: ++this.#batch,
+      limit,
+      lanes: wanted,
+      names,
+      pins: [],
+    })
   }
 
   /** Ends jobs; returns the ids that were still this claim's. */

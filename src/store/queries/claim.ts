@@ -20,6 +20,8 @@ export interface ClaimRequest {
   readonly lanes: readonly Lane[]
   /** The job names this worker has handlers for; others stay where they are. */
   readonly names: readonly string[]
+  /** The versions of them, `name@version`: a job that is pinned to another stays, too. */
+  readonly pins: readonly string[]
 }
 
 export interface Claimed {
@@ -61,6 +63,7 @@ const claimStatement = once(
       select id, name, key, line from legwork.job
        where slot = $1::smallint and queue_id = lane.queue_id and priority = lane.priority::smallint and state = 3
          and seq > lane.floor and worker_id is null and name = any($7::text[])
+         and (options->>'pin' is null or name || '@' || (options->>'pin') = any($10::text[]))
          and (lane.queue_id = any((select ids from paused)::int[])) is not true
        order by seq limit lane.max for update skip locked) job
      limit $8::int
@@ -142,7 +145,7 @@ interface Head extends Record<string, unknown> {
 
 /** Takes up to `limit` ready jobs for a worker, in the order of the lanes. */
 export async function claim(on: Queryable, request: ClaimRequest): Promise<Claimed> {
-  const { slot, workerId, batch, limit, lanes, names } = request
+  const { slot, workerId, batch, limit, lanes, names, pins } = request
   const rows = await on.query<Head | KindRow>(claimStatement, [
     slot,
     workerId,
@@ -153,6 +156,7 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
     names,
     limit,
     batch,
+    pins,
   ])
   const jobs: ClaimedJob[] = []
   let head: Head['rare'] | undefined

@@ -31,6 +31,10 @@ export interface JobRecord {
   /** Why it is not running although it could be; only in `ref.status()`. */
   readonly waitsFor?: string | undefined
   readonly worker: number | undefined
+  /** Of the definition that it was enqueued with. */
+  readonly version: string | undefined
+  /** The one version that may run it. */
+  readonly pin: string | undefined
   readonly createdAt: Date
   /** When it is or was due, for a delayed job or a retry. */
   readonly runAt: Date | undefined
@@ -39,7 +43,7 @@ export interface JobRecord {
 }
 
 export const jobColumns = `id::text as id, name, queue, state, priority, attempt, crashes, claim, key, unique_key, tags, headers, trace,
-  input::text as input, progress::text as progress, output::text as output, error, reason, worker_id, created_at, run_at, started_at, finished_at`
+  input::text as input, progress::text as progress, output::text as output, error, reason, worker_id, created_at, run_at, started_at, finished_at, version, pin`
 
 const findStatement = repeatable(
   'lw_find',
@@ -155,6 +159,8 @@ export function recordOf(row: Row): JobRecord {
     error: optional(row['error']) as SerializedError | undefined,
     reason: isFinal(state) ? (optional(row['reason']) as string | undefined) : undefined,
     worker: state === 'running' || isFinal(state) ? (optional(row['worker_id']) as number | undefined) : undefined,
+    version: optional(row['version']) as string | undefined,
+    pin: optional(row['pin']) as string | undefined,
     createdAt: row['created_at'] as Date,
     runAt: optional(row['run_at']) as Date | undefined,
     startedAt: optional(row['started_at']) as Date | undefined,

@@ -120,7 +120,7 @@ const beginsAgain = `$5::jsonb -> j.id::text ? 'again' and j.cancel_at is null`
  * asked for does not come back: it is left out here, and the caller ends it as cancelled; until then its lease stays. One
  * with steps to undo comes back for that, at once.
  *
- * One that is restarted begins as if it had just been enqueued, with the input in `again`; what it remembers goes in the
+ * One that is restarted begins as if it had just been enqueued, for any version, with the input in `again`; what it remembers goes in the
  * same commit, and signals that it has taken with it. The ids stand in arrays, so that the primary keys find the rows.
  *
  * `begun` gives the transaction its id before the first seq is drawn, as the floors of the workers need it; the update
@@ -139,7 +139,7 @@ const returnStatement = repeatable(
            attempt = case when ${beginsAgain} then 0 when $5::jsonb -> j.id::text ->> 'outcome' = 'retry' then j.attempt else j.attempt - 1 end,
            crashes = case when ${beginsAgain} then 0 else j.crashes end,
            input = case when ${beginsAgain} then $5::jsonb -> j.id::text -> 'again' -> 'input' else j.input end,
-           options = case when ${beginsAgain} then (coalesce(j.options, '{}') - 'startBy') || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
+           options = case when ${beginsAgain} then (coalesce(j.options, '{}') - array['startBy', 'version', 'pin']) || jsonb_build_object('restarts', $5::jsonb -> j.id::text -> 'again' -> 'restarts')
              when $5::jsonb -> j.id::text ? 'begun' then j.options - 'startBy' else j.options end
      where (select id from begun) is not null and ${fenced}
        and (j.cancel_at is null or exists (select from legwork.step s where s.slot = $1::smallint and s.job_id = j.id and s.undoable))

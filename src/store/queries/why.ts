@@ -1,12 +1,13 @@
 import { type Queryable, repeatable } from '../connection.ts'
 import { breakerPrefix, type StoredRule } from '../../core/limit.ts'
+import { pinOf } from '../../core/version.ts'
 import type { JobRecord } from './find.ts'
 
 const whyStatement = repeatable(
   'lw_why',
   `select q.paused_at is not null as paused, q.pause_reason,
           (select count(*)::int from legwork.worker w
-            where w.ended_at is null and $2::text = any(w.names) and (w.queues is null or q.name = any(w.queues))) as workers,
+            where w.ended_at is null and $2::text = any(w.names) and ($6::text is null or $6::text = any(w.pins)) and (w.queues is null or q.name = any(w.queues))) as workers,
           (select jsonb_build_object('name', l.name, 'instance', l.instance, 'rule', legwork.rule_of(l.name), 'used', l.used + l.called,
                     'shut', coalesce(l.shut_until > legwork.now(), false), 'reason', l.shut_reason, 'trial', l.trial)
              from legwork.queued_for w join legwork.limiter l on l.id = w.limiter_id where w.slot = $3::smallint and w.job_id = $5::bigint) as limiter,
@@ -23,7 +24,8 @@ const whyStatement = repeatable(
 /** Why a job does not run, in words for a person; undefined when nothing but its turn is missing, or time or a signal. */
 export async function whyWaiting(on: Queryable, slot: number, job: JobRecord): Promise<string | undefined> {
   if (job.state !== 'ready' && job.state !== 'blocked' && job.state !== 'waiting') return undefined
-  const [row] = await on.query<WhyRow>(whyStatement, [job.queue, job.name, slot, job.key ?? null, job.id])
+  const pin = job.pin === undefined ? null : pinOf(job.name, job.pin)
+  const [row] = await on.query<WhyRow>(whyStatement, [job.queue, job.name, slot, job.key ?? null, job.id, pin])
   const open = row && `${row.pending} of ${row.total} have not ended, the first is job ${row.next}`
   if (row?.kind === 2) return `the jobs that it comes after: ${open}`
   if (row?.kind === 1) return `its children: ${open}`
@@ -31,7 +33,9 @@ export async function whyWaiting(on: Queryable, slot: number, job: JobRecord): P
   if (row?.paused) return `queue "${job.queue}" is paused${row.pause_reason ? `: ${row.pause_reason}` : ''}`
   if (row?.limiter) return whyLimited(row.limiter)
   if (row && row.holder !== null && row.holder !== job.id) return `job ${row.holder} has the key "${job.key}"`
-  if (row?.workers === 0) return `no running worker serves queue "${job.queue}" and knows a job named "${job.name}"`
+  const version = job.pin === undefined ? 'a job' : `version ${job.pin} of a job`
+  if (row?.workers === 0)
+    return `no running worker serves queue "${job.queue}" and knows ${version} named "${job.name}"`
   return undefined
 }
 

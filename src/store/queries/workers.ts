@@ -9,6 +9,8 @@ export interface WorkerInfo {
   readonly concurrency: number
   /** The jobs it can run. */
   readonly names: readonly string[]
+  /** The versions of them that it can run, `name@version`. */
+  readonly pins: readonly string[]
   /** The queues it serves; undefined for all. */
   readonly queues: readonly string[] | undefined
 }
@@ -25,7 +27,7 @@ export interface WorkerRecord extends WorkerInfo {
 
 const register = once(
   'lw_worker_register',
-  `insert into legwork.worker (pid, host, process, version, concurrency, names, queues) values ($1, $2, $3, $4, $5, $6::text[], $7::text[]) returning id`,
+  `insert into legwork.worker (pid, host, process, version, concurrency, names, pins, queues) values ($1, $2, $3, $4, $5, $6::text[], $7::text[], $8::text[]) returning id`,
 )
 
 const beat = repeatable(
@@ -42,7 +44,7 @@ const end = repeatable(
 
 const list = repeatable(
   'lw_worker_list',
-  `select id, pid, host, process, version, concurrency, names, queues, state, running, started_at, beat_at, ended_at from legwork.worker order by id desc limit $1`,
+  `select id, pid, host, process, version, concurrency, names, pins, queues, state, running, started_at, beat_at, ended_at from legwork.worker order by id desc limit $1`,
 )
 
 /** Joins the running ids to the primary key: which are still this worker's, and which are asked to stop. */
@@ -71,6 +73,7 @@ export async function registerWorker(on: Queryable, info: WorkerInfo): Promise<n
     info.version,
     info.concurrency,
     info.names,
+    info.pins,
     info.queues ?? null,
   ])
   return Number(row?.id)

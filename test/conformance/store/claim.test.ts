@@ -29,7 +29,15 @@ test('lanes are served in the order they are given, each up to its own limit', a
     { queueId: idOf.get('b')!, priority: 0, floor: 0, max: 5 },
     { queueId: idOf.get('a')!, priority: 0, floor: 0, max: 1 },
   ]
-  const { jobs } = await store.claim({ slot: 0, workerId: claimer.id, batch: 1, limit: 10, lanes, names: ['plain'] })
+  const { jobs } = await store.claim({
+    slot: 0,
+    workerId: claimer.id,
+    batch: 1,
+    limit: 10,
+    lanes,
+    names: ['plain'],
+    pins: [],
+  })
   expect(jobs.map((job) => job.id)).toEqual([b1, b2, a1])
 })
 

@@ -151,7 +151,16 @@ test('jobs that a worker left behind when it signed off come back', async () => 
 
 test('workers are listed newest first, with what they said about themselves', async () => {
   const { store } = await storeBench()
-  const info = { pid: 7, host: 'h', process: 'test', names: ['job'], version: '1', concurrency: 3, queues: ['a', 'b'] }
+  const info = {
+    pid: 7,
+    host: 'h',
+    process: 'test',
+    names: ['job'],
+    pins: [],
+    version: '1',
+    concurrency: 3,
+    queues: ['a', 'b'],
+  }
   const id = await store.registerWorker(info)
   const other = await store.registerWorker({ ...info, queues: undefined })
   await store.beatWorker(id, 2, 'stopping')
