@@ -4,7 +4,8 @@
 create sequence legwork.batch_seq;
 
 -- kind 1: children of the durable job `waiter`, which is woken at the end; 2: what `waiter` comes after, which is made
--- ready at the end; 3: nobody waits. begun: up to this place members may run; each that ends lets the next begin.
+-- ready at the end; 3: nobody waits. begun: up to this place members may run; each that ends lets the next begin. It
+-- grows beyond the total: then nobody is left who could begin.
 -- id: low 8 bits are the slot, as in a job's id.
 create table legwork.batch (
   id       bigint not null,
@@ -113,7 +114,7 @@ begin
     select batch_id, count(*)::int as n, (count(*) filter (where state <> 10))::int as bad from noted group by batch_id order by batch_id
   loop
     update legwork.batch u
-       set pending = u.pending - told.n, failed = u.failed + told.bad, begun = least(u.total, u.begun + told.n)
+       set pending = u.pending - told.n, failed = u.failed + told.bad, begun = u.begun + told.n
      where u.slot = (told.batch_id & 255)::smallint and u.id = told.batch_id returning * into b;
     if not found then continue; end if;
     return query select * from legwork.release_members(b.id, b.begun - told.n, b.begun);

@@ -1,3 +1,4 @@
+import type { CalendarRules } from './core/calendar/spec.ts'
 import type { Clock } from './core/clock.ts'
 import type { JobCall } from './core/call.ts'
 import type { Change } from './core/change.ts'
@@ -5,14 +6,17 @@ import type { AnyJob, Contract } from './core/definition.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
+import type { WallTime } from './core/instant.ts'
 import type { LimitRule, Rate } from './core/limit.ts'
 import type { Lead, TakeLock } from './core/lock.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
+import type { Schedule } from './core/schedule.ts'
 import type { Bounds } from './bounds.ts'
 import type { BoundOptions } from './core/bound.ts'
 import type { Keys } from './keys.ts'
 import type { Breakers, Limits } from './limits.ts'
+import type { Schedules } from './schedule-api.ts'
 import type { UniqueOptions } from './core/unique.ts'
 import type { BatchRef } from './live/batch.ts'
 import type { ForkOptions } from './live/fork.ts'
@@ -30,8 +34,8 @@ export interface EnqueueOptions extends Overrides, UniqueOptions {
   readonly tx?: unknown
   /** Run no sooner than this long from now. */
   readonly delay?: Duration
-  /** Run no sooner than this instant. */
-  readonly at?: Date
+  /** Run no sooner than this instant, or time on the clocks of a zone. */
+  readonly at?: Date | WallTime
   readonly priority?: Priority
   /** Jobs of one name with the same key run one at a time, in order. */
   readonly key?: string
@@ -100,6 +104,10 @@ export interface LegworkOptions {
   readonly jobs: readonly AnyJob[]
   /** `postgres://…`, or a folder for the embedded database. Default: `DATABASE_URL`, else the folder `.legwork/db`. */
   readonly database?: DatabaseOption
+  /** What fires by the clock. Code is the source: those in the database become as they are here. */
+  readonly schedules?: readonly Schedule[]
+  /** Times that have a name, such as holidays: for `exclude` and `only` of schedules. */
+  readonly calendars?: Readonly<Record<string, CalendarRules>>
   /** Wraps every handler, the first outermost. */
   readonly use?: readonly Middleware[]
   /** Limits and bounds of queues: how many run, and how many may wait; of all jobs in one, whatever their name. */
@@ -231,6 +239,8 @@ export interface Legwork {
   resume(queue: string): Promise<void>
   /** The limits of jobs and queues, at run time. */
   readonly limits: Limits
+  /** What fires by the clock. */
+  readonly schedules: Schedules
   /** The bounds of queues, at run time. */
   readonly bounds: Bounds
   /** The breakers, at run time. */

@@ -20,6 +20,7 @@ import { LegworkError } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import type { LeadArguments, Leader, LockArguments } from './core/lock.ts'
+import { checkSchedules } from './drafts.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Bounds, createBounds } from './bounds.ts'
@@ -35,6 +36,10 @@ import { checkedId } from './live/id.ts'
 import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
 import { Producer } from './producer.ts'
+import type { AccessParts } from './schedule-access.ts'
+import type { Scheduler } from './schedule/scheduler.ts'
+import type { Schedules } from './schedule-api.ts'
+import { createSchedules, saveOwn } from './schedules.ts'
 import { announce, definitionMap, definitionNamed, retentionOf } from './settings.ts'
 import { createToken, Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
@@ -63,14 +68,17 @@ export function legwork(options: LegworkOptions): Promise<Legwork> {
 export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
   const definitions = definitionMap(options.jobs)
   const retention = retentionOf(options.retention)
+  const { schedules = [], calendars = {} } = options
+  checkSchedules(schedules)
   const clock = options.clock ?? systemClock
   const tokens = new Tokens(clock, options.secret ?? process.env['LEGWORK_SECRET'])
   const store = await openStore(options.database)
   try {
     await store.migrate()
     await announce(store, definitions, options.queues)
-    const parts = { store, definitions, retention, clock, tokens, use: options.use ?? [] }
-    const engine: Legwork & EngineHooks = new Engine(parts)
+    const changed = await saveOwn(store, schedules, calendars)
+    const parts = { store, definitions, retention, clock, tokens, schedules, calendars, use: options.use ?? [] }
+    const engine: Legwork & EngineHooks = new Engine(parts, changed)
     return engine
   } catch (error) {
     await store.close()
@@ -78,7 +86,7 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
   }
 }
 
-interface EngineParts {
+interface EngineParts extends Pick<AccessParts, 'schedules' | 'calendars'> {
   readonly store: Store
   readonly clock: Clock
   readonly tokens: Tokens
@@ -99,13 +107,16 @@ class Engine {
   readonly bounds: Bounds
   readonly breakers: Breakers
   readonly keys: Keys
+  readonly schedules: Schedules
+  readonly #scheduler: Scheduler
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
   #enqueuing = 0
   readonly #enqueued: (() => void)[] = []
   #forgetSignals: (() => void) | undefined
 
-  constructor(parts: EngineParts) {
+  /** @param changed whether the schedules of this process have changed those in the database */
+  constructor(parts: EngineParts, changed: boolean) {
     const { store, clock, definitions } = parts
     this.#parts = parts
     this.#hub = new Hub(store, (error) => this.#events.emit('error', { during: 'sending a hint', error }))
@@ -124,7 +135,11 @@ class Engine {
     this.breakers = createBreakers(settings)
     this.keys = createKeys(settings)
     this.#locks = createLocks({ ...settings, clock })
+    const scheduling = createSchedules({ ...parts, refs: this.#refs, events: this.#events })
+    this.schedules = scheduling.operations
+    this.#scheduler = scheduling.scheduler
     this.#hub.open()
+    if (changed) this.#hub.tell({ schedules: true })
   }
 
   /** Thousands a second pass here: what needs no waiting beforehand goes straight to the producer. */
@@ -252,7 +267,8 @@ class Engine {
     if (this.#worker) return
     const given = options.stopOnSignal ?? '25s'
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
-    const worker = createWorker({ ...this.#parts, lock: this.#locks.lockOfAttempt }, this.#refs, this.#events, options)
+    const parts = { ...this.#parts, lock: this.#locks.lockOfAttempt, scheduler: this.#scheduler }
+    const worker = createWorker(parts, this.#refs, this.#events, options)
     this.#worker = worker
     await worker.start()
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))

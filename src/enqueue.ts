@@ -4,7 +4,7 @@ import type { AnyJob } from './core/definition.ts'
 import type { EnqueueOptions } from './api.ts'
 import { milliseconds } from './core/duration.ts'
 import { optionError } from './core/errors.ts'
-import { instant } from './core/instant.ts'
+import { instantOrWall } from './core/instant.ts'
 import { encodeOverrides } from './core/overrides.ts'
 import { priorityNumber } from './core/priority.ts'
 import { text } from './core/text.ts'
@@ -65,7 +65,7 @@ function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire
     input: wire,
     queue: text(options.queue, 'queue') ?? definition.queue,
     priority: options.priority === undefined ? definition.priority : priorityNumber(options.priority, 'priority'),
-    runAt: instant(options.at, 'at'),
+    runAt: instantOrWall(options.at, 'at'),
     delayMs: delayOf(options, same.delayMs),
     key,
     unique: same.unique,

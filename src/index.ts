@@ -1,6 +1,7 @@
 export { legwork } from './engine.ts'
 export { timetable } from './core/calendar/timetable.ts'
 export { job } from './core/definition.ts'
+export { schedule } from './core/schedule.ts'
 export { Abort, RetryAfter, Snooze, StepError } from './core/outcome.ts'
 export { errorCodes, LegworkError } from './core/errors.ts'
 export { jsonSchemaOf } from './core/codec.ts'
@@ -64,8 +65,20 @@ export type { Duration } from './core/duration.ts'
 export type { ErrorCode, SerializedError } from './core/errors.ts'
 export type { EngineEvents, EventName, JobName } from './core/events.ts'
 export type { DeadReason } from './core/outcome.ts'
+export type { Firing, FiringKind, LastSuccess, ScheduleFacts } from './core/firing.ts'
+export type { WallTime } from './core/instant.ts'
 export type { Priority } from './core/priority.ts'
 export type { HeldLock, Lead, Leader, LeaderOptions, LockOptions, TakeLock } from './core/lock.ts'
+export type {
+  CatchUp,
+  Overlap,
+  Schedule,
+  ScheduledInput,
+  ScheduledJobOptions,
+  ScheduleOptions,
+  SchedulePolicies,
+} from './core/schedule.ts'
+export type { BackfillOptions, PauseOptions, ScheduleStatus, Schedules } from './schedule-api.ts'
 export type { BreakerOptions, Limit, LimitOptions, LimitRule, Rate, RateOptions } from './core/limit.ts'
 export type { Backoff, RetryOptions } from './core/retry.ts'
 export type { Size } from './core/size.ts'
@@ -80,6 +93,7 @@ export type { UndoResolution } from './live/undos.ts'
 export type { DatabaseOption } from './store/open.ts'
 export type { BatchStatus, Child } from './store/queries/batches.ts'
 export type { AttemptRecord, JobRecord } from './store/queries/find.ts'
+export type { FiringRecord } from './store/queries/firings.ts'
 export type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 export type { StepRecord, UndoRecord } from './store/queries/look.ts'
 export type { BlockedKey } from './store/queries/keys.ts'

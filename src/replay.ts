@@ -5,6 +5,7 @@ import type { AnyJob } from './core/definition.ts'
 import type { DurableAttempt, DurableContext } from './core/durable.ts'
 import { LegworkError, optionError } from './core/errors.ts'
 import { Emitter } from './core/events.ts'
+import { firingOf } from './core/firing.ts'
 import { isFinal } from './core/states.ts'
 import type { TakeLock } from './core/lock.ts'
 import type { JobHistory } from './store/history.ts'
@@ -126,7 +127,8 @@ function attemptOf(
 }
 
 function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, durable: DurableContext): JobContext {
-  const { id, name, queue, priority, key, version, tags, headers, traceparent, enqueuedAt, idempotencyKey } = job
+  const { id, name, queue, priority, key, version, tags, headers, traceparent, enqueuedAt, idempotencyKey, schedule } =
+    job
   const quiet = () => undefined
   return {
     id,
@@ -148,6 +150,7 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
     progress: quiet,
     slowDown: async () => undefined,
     lock: lockNobody,
+    schedule: schedule && { ...firingOf(schedule), lastSuccess: async () => undefined },
     ...durable,
   }
 }

@@ -53,6 +53,18 @@ export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
   return map
 }
 
+/** @throws LW_JOB_UNKNOWN */
+export function definitionNamed(definitions: ReadonlyMap<string, AnyJob>, name: string): AnyJob {
+  const found = definitions.get(name)
+  if (found) return found
+  const guess = nearest(name, definitions.keys())
+  throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(name)} was given to legwork().`, {
+    hint:
+      guess === undefined ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.` : `Did you mean ${show(guess)}?`,
+    details: { name, ...(guess !== undefined && { nearest: guess }) },
+  })
+}
+
 function withOlder(first: AnyJob, job: AnyJob): AnyJob {
   const { name, version: own } = job
   if (first.version === undefined || own === undefined)
@@ -64,18 +76,6 @@ function withOlder(first: AnyJob, job: AnyJob): AnyJob {
       hint: 'Give each its own version.',
     })
   return { ...first, older: new Map([...first.older, [own, job]]) }
-}
-
-/** The definition of that name. @throws LW_JOB_UNKNOWN with the nearest */
-export function definitionNamed(definitions: ReadonlyMap<string, AnyJob>, name: string): AnyJob {
-  const found = definitions.get(name)
-  if (found) return found
-  const guess = nearest(name, definitions.keys())
-  const known = [...definitions.keys()].join(', ') || 'none'
-  throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(name)} was given to legwork().`, {
-    hint: guess === undefined ? `Known: ${known}.` : `Did you mean ${show(guess)}?`,
-    details: { name, ...(guess !== undefined && { nearest: guess }) },
-  })
 }
 
 /** Writes what this process knows, for plain-SQL producers and tools. */

@@ -3,6 +3,7 @@ import { bulkJob } from './bulk.ts'
 import type { AnyJob } from './core/definition.ts'
 import type { Emitter } from './core/events.ts'
 import type { LockOfAttempt } from './core/lock.ts'
+import type { Scheduler } from './schedule/scheduler.ts'
 import { createFamily } from './family.ts'
 import { cancelChildren } from './live/cancel.ts'
 import type { RefParts } from './live/ref.ts'
@@ -17,11 +18,12 @@ interface WorkingParts {
   readonly use: NonNullable<LegworkOptions['use']>
   readonly tokens: TokenMaker
   readonly lock: LockOfAttempt
+  readonly scheduler: Scheduler
 }
 
 /** The worker of an engine: tells the hub what it changes, and hears from it what others do. It has not started yet. */
 export function createWorker(
-  { retention, use, tokens, lock }: WorkingParts,
+  { retention, use, tokens, lock, scheduler }: WorkingParts,
   refs: RefParts,
   events: Emitter,
   options: WorkOptions,
@@ -38,6 +40,7 @@ export function createWorker(
     durable: (workerId) => createWorkflow({ store, clock, events, workerId, family, tokens, onWritten }),
     options: workerOptions(options, retention, use),
     onWritten: ({ ended, fed, returned, woken }) => hub.tell({ ended, changed: [...fed, ...returned], woken }),
+    schedules: { fireDue: () => scheduler.fireDue(), renewSchedules: () => scheduler.renew() },
     onDeadParent: (id) => cancelChildren(refs, id, `its parent, job ${id}, has ended`),
   })
   hub.subscribe(
@@ -46,9 +49,16 @@ export function createWorker(
       if (hint.enqueued?.length) worker.wakeNamed(hint.enqueued)
       if (hint.cancel?.length) worker.lookAfter(hint.cancel)
       if (hint.queues) void worker.discover()
+      if (hint.schedules === true) {
+        scheduler.nudge()
+        worker.expect(0)
+      }
       if (hint.due !== undefined) worker.expect(hint.due)
     },
-    () => void worker.reconnected(),
+    () => {
+      scheduler.nudge()
+      void worker.reconnected()
+    },
   )
   return worker
 }

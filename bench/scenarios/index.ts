@@ -12,6 +12,7 @@ import { keys } from './keys.ts'
 import { limits } from './limits.ts'
 import { pickup } from './pickup.ts'
 import { pinned } from './pinned.ts'
+import { schedules } from './schedules.ts'
 import { sleepers } from './sleepers.ts'
 import { steady } from './steady.ts'
 import { steps } from './steps.ts'
@@ -35,5 +36,6 @@ export const scenarios: ReadonlyMap<string, Scenario> = new Map(
     growth,
     steps,
     sleepers,
+    schedules,
   ].map((scenario) => [scenario.name, scenario]),
 )

@@ -2,7 +2,7 @@ import { encode } from './codec.ts'
 import type { AnyJob } from './definition.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { optionError } from './errors.ts'
-import { instant } from './instant.ts'
+import { instantOrWall, type WallTime } from './instant.ts'
 import { encodeOverrides, type Overrides } from './overrides.ts'
 import { type Priority, priorityNumber } from './priority.ts'
 import { text } from './text.ts'
@@ -12,8 +12,8 @@ import type { StoredVersion } from './version.ts'
 export interface Change extends Overrides {
   /** Run no sooner than this long from now; 0 makes it ready now. */
   readonly delay?: Duration
-  /** Run no sooner than this instant; one in the past makes it ready now. */
-  readonly at?: Date
+  /** Run no sooner than this instant, or time on the clocks of a zone; one in the past makes it ready now. */
+  readonly at?: Date | WallTime
   readonly priority?: Priority
   readonly queue?: string
   /** Null takes the key away. A new key puts the job behind those that have it. */
@@ -50,7 +50,7 @@ export async function patchOf(change: Change, definition: AnyJob | undefined): P
     throw optionError('change', `an object of ${names.join(', ')}`, unknown ?? change)
   const { delay, at, priority, queue } = change
   if (delay !== undefined && at !== undefined) throw optionError('at', 'left out when delay is given', at)
-  const runAt = instant(at, 'at')?.toISOString()
+  const runAt = instantOrWall(at, 'at')?.toISOString()
   const options = encodeOverrides(change, pinOf(change.pin))
   return {
     ...(delay !== undefined && { delayMs: milliseconds(delay, 'delay') }),

@@ -1,5 +1,6 @@
 import type { Duration } from './duration.ts'
 import type { Checkpoint, DurableContext } from './durable.ts'
+import type { ScheduleFacts } from './firing.ts'
 import type { TakeLock } from './lock.ts'
 
 /** Anything JSON can hold. */
@@ -53,6 +54,8 @@ export interface JobContext<Input = unknown, Signals = Record<string, unknown>, 
   readonly input: Input
   /** Aborts on timeout, cancel, shutdown deadline and loss of the lease; `signal.reason` is a LegworkError saying which. */
   readonly signal: AbortSignal
+  /** Of a job that a schedule has made: for which instant. */
+  readonly schedule: ScheduleFacts | undefined
   readonly log: JobLog
   /**
    * Asks the limits of this job to let nobody begin for a while, in any process. Those that run go on.

@@ -26,6 +26,8 @@ export const errorCodes = {
   LW_REPLAY_DIFFERS: 'A handler that was run again asked for other steps than its job remembers.',
   LW_STEP_TIMEOUT: 'One try of a step ran longer than its timeout.',
   LW_LIMIT_UNKNOWN: 'There is no limit or breaker with that name.',
+  LW_SCHEDULE_UNKNOWN: 'There is no schedule with that id, or its code is not in this process.',
+  LW_SCHEDULE_TAKEN: 'Two schedules share one id, or it belongs to one in the code.',
   LW_TOKEN_INVALID: 'A signal token was changed, or made with another secret.',
   LW_TOKEN_EXPIRED: 'The time of a signal token is over.',
   LW_TOKEN_USED: 'A signal token that works once was used before.',

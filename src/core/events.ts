@@ -1,3 +1,4 @@
+import type { FiringKind } from './firing.ts'
 import type { DeadReason } from './outcome.ts'
 import type { SerializedError } from './errors.ts'
 
@@ -53,6 +54,28 @@ export interface EngineEvents {
   leading: { readonly leader: string; readonly token: bigint }
   /** This process leads no more. */
   deposed: { readonly leader: string; readonly reason: string }
+  /** This process has fired a schedule: `nominal` is the instant of the rule. */
+  fired: { readonly schedule: string; readonly nominal: Date; readonly job: string; readonly kind: FiringKind }
+  /** An instant did not fire, because of the schedule's policies. */
+  skipped: { readonly schedule: string; readonly nominal: Date; readonly reason: string }
+  /** Instants passed without firing, and are not caught up: at least `count` when there are `more`. */
+  missed: {
+    readonly schedule: string
+    readonly from: Date
+    readonly until: Date
+    readonly count: number
+    readonly more: boolean
+    readonly reason: string
+  }
+  /** A schedule was paused: by this engine when `by` is `'legwork'`, since its runs fail or it cannot be fired. */
+  schedule_paused: { readonly schedule: string; readonly reason: string; readonly by: string }
+  /** The next instant of a schedule is another one, because the time zone data has changed. */
+  rescheduled: {
+    readonly schedule: string
+    readonly was: Date | undefined
+    readonly is: Date | undefined
+    readonly reason: string
+  }
   /** Something in the background went wrong; the engine goes on. */
   error: { readonly during: string; readonly error: unknown }
 }

@@ -19,6 +19,8 @@ export interface Hint {
   readonly many?: boolean
   /** Queues were made, paused or resumed. */
   readonly queues?: boolean
+  /** Schedules were saved, resumed or put off. */
+  readonly schedules?: boolean
   /** A delayed job is due in so many milliseconds. */
   readonly due?: number
 }
@@ -125,6 +127,7 @@ function merge(a: Hint, b: Hint): Hint {
     freed: [...new Set([...(a.freed ?? []), ...(b.freed ?? [])])],
     queues: a.queues === true || b.queues === true,
     many: a.many === true || b.many === true,
+    schedules: a.schedules === true || b.schedules === true,
     ...(due !== undefined && { due }),
   }
 }

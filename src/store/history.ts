@@ -1,5 +1,6 @@
 import type { Json } from '../core/context.ts'
 import type { SerializedError } from '../core/errors.ts'
+import type { StoredFiring } from '../core/firing.ts'
 import type { State } from '../core/states.ts'
 import { membersOf } from './members.ts'
 import type { Member } from './queries/batches.ts'
@@ -28,6 +29,8 @@ export interface JobHistory {
     readonly enqueuedAt: string
     readonly idempotencyKey: string
     readonly input?: Json
+    /** Of a job that a schedule has made. */
+    readonly schedule?: StoredFiring
   }
   /** In the order in which they began. */
   readonly steps: readonly HistoryStep[]
@@ -63,6 +66,7 @@ export async function historyOf(store: Store, id: string): Promise<JobHistory | 
   const job = await store.find(id)
   if (!job) return undefined
   const steps: HistoryStep[] = []
+  const schedule = await store.firingOf(id)
   for (const row of await store.history(id)) steps.push(await stepOf(store, row))
   const { name, queue, state, attempt, priority, tags, headers } = job
   return {
@@ -83,6 +87,7 @@ export async function historyOf(store: Store, id: string): Promise<JobHistory | 
       enqueuedAt: job.createdAt.toISOString(),
       idempotencyKey: `${await store.installation()}-${id}`,
       ...(job.input !== undefined && { input: job.input }),
+      ...(schedule && { schedule }),
     },
     steps,
   }

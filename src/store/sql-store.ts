@@ -21,6 +21,7 @@ import { expire, findLate } from './queries/expire.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
+import { firedAt, firingHistory, firingOfJob, forgetFirings, lastSuccess, nextDueSchedule } from './queries/firings.ts'
 import { history } from './queries/history.ts'
 import { blockedKeys, sweepKeys, unblockKey } from './queries/keys.ts'
 import { laneAges, probeLanes, queues } from './queries/lanes.ts'
@@ -64,6 +65,8 @@ import {
   markSuspect,
   registerWorker,
 } from './queries/workers.ts'
+import { listSchedules, removeSchedule, seeSchedules } from './queries/schedules.ts'
+import { fireDue, fireOne, renewZones, saveSchedules } from './scheduling.ts'
 import { settle } from './settling.ts'
 import { slotOf, type Store } from './store.ts'
 import { transactionOf } from './transaction/transaction.ts'
@@ -150,6 +153,19 @@ export function createStore(connection: Connection): Store {
     undos: (id) => lookAtUndos(connection, slotOf(id), id),
     resolveUndo: (id, step, how) => connection.transaction((tx) => resolveUndo(tx, slotOf(id), id, step, how)),
     change: (ids, patch) => connection.transaction((tx) => changeIn(openTransaction(tx), ids, patch)),
+
+    fireDue: (request, plan) => fireDue(connection, request, plan),
+    fireOne: (id, plan) => fireOne(connection, id, plan),
+    nextDueSchedule: (own) => nextDueSchedule(connection, own),
+    saveSchedules: (drafts, zoneData, place) => saveSchedules(connection, drafts, zoneData, place),
+    seeSchedules: (ids) => seeSchedules(connection, ids),
+    renewZones: (zoneData, renew) => renewZones(connection, zoneData, renew),
+    schedules: (id) => listSchedules(connection, id),
+    removeSchedule: (id) => removeSchedule(connection, id),
+    firedAt: (id, nominals) => firedAt(connection, id, nominals),
+    firingOf: (job) => firingOfJob(connection, slotOf(job), job),
+    firings: (id, before, limit) => firingHistory(connection, id, before, limit),
+    lastSuccess: (id) => lastSuccess(connection, id),
 
     installation: () => installation(connection),
     queues: () => queues(connection),
@@ -291,6 +307,7 @@ async function maintain(
   await mendBounds(connection)
   await forgetWorkers(connection, workerMemory)
   await forgetLocks(connection)
+  await forgetFirings(connection, Math.max(retention.done, workerMemory))
   if (!connection.traits.vacuums)
     await connection.script(
       'vacuum analyze legwork.job, legwork.lease, legwork.tally, legwork.key_holder, legwork.count',

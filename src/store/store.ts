@@ -19,6 +19,7 @@ import type { StepRecord, UndoRecord } from './queries/look.ts'
 import type { Redriven } from './queries/redrive.ts'
 import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
+import type { StoredFiring } from '../core/firing.ts'
 import type { StoredRule } from '../core/limit.ts'
 import type { LimitDeclaration, LimitRow, SettingRow } from './queries/limit-settings.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
@@ -27,6 +28,9 @@ import type { Ending, Return, Settled, SettleScope } from './queries/settle.ts'
 import type { Signal, TokenUse } from './queries/signals.ts'
 import type { Memory, StepEntry, StepJob, StepResult, StepWrite } from './queries/steps.ts'
 import type { Staged } from './queries/stage.ts'
+import type { FiringRecord } from './queries/firings.ts'
+import type { Difference, ScheduleDraft, ScheduleRow, ScheduleState } from './queries/schedules.ts'
+import type { Carried, FiringPlan, Standing } from './scheduling.ts'
 import type { Retention } from './queries/upkeep.ts'
 import type { Held, Look, WorkerInfo, WorkerRecord } from './queries/workers.ts'
 import type { Transaction } from './transaction/transaction.ts'
@@ -184,6 +188,35 @@ export interface Store {
   resolveUndo(id: string, step: string, how: 'retry' | 'skip' | 'done'): Promise<Resolved>
   /** Changes those of the jobs that no worker has; says of each what became of it. */
   change(ids: readonly string[], patch: Patch): Promise<Changed[]>
+
+  /** Decides on up to `most` schedules that are due and carries it out, all or nothing; `own`: those whose code is here. */
+  fireDue(
+    request: { readonly own: readonly string[]; readonly most: number },
+    plan: (due: readonly Standing[], now: Date) => Promise<readonly FiringPlan[]>,
+  ): Promise<{ readonly taken: readonly string[]; readonly carried: Carried }>
+  /** The same for one schedule, due or not; undefined when there is none of that id. */
+  fireOne(id: string, plan: (standing: Standing, now: Date) => Promise<FiringPlan>): Promise<Carried | undefined>
+  /** Milliseconds until the next schedule is due, undefined when none will be. */
+  nextDueSchedule(own: readonly string[]): Promise<number | undefined>
+  /** Writes schedules as they are given; `place` says where one stands that is new or has another rule. Returns those that differed. */
+  saveSchedules(
+    drafts: readonly ScheduleDraft[],
+    zoneData: string,
+    place: (draft: ScheduleDraft, difference: Difference) => ScheduleState,
+  ): Promise<string[]>
+  /** Notes that this process has these schedules in its code. */
+  seeSchedules(ids: readonly string[]): Promise<void>
+  /** Computes anew what older zone data has made, at most 200 a call; returns how many. */
+  renewZones(zoneData: string, renew: (row: ScheduleRow, now: Date) => ScheduleState): Promise<number>
+  schedules(id?: string): Promise<ScheduleRow[]>
+  removeSchedule(id: string): Promise<boolean>
+  /** The jobs of those of the instants that have fired. */
+  firedAt(schedule: string, nominals: readonly Date[]): Promise<{ nominal: Date; job: string }[]>
+  /** What a job, live or finished, knows of the schedule that made it. */
+  firingOf(job: string): Promise<StoredFiring | undefined>
+  firings(schedule: string, before: Date | undefined, limit: number): Promise<FiringRecord[]>
+  /** The newest run of a schedule that completed; the output is JSON text. */
+  lastSuccess(schedule: string): Promise<{ nominal: Date; at: Date; output: string | null } | undefined>
 
   /** A name for this database that no other has. */
   installation(): Promise<string>

@@ -3,6 +3,7 @@ import type { DurableContext } from '../core/durable.ts'
 import type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from '../core/context.ts'
 import { milliseconds } from '../core/duration.ts'
 import { cleanText, optionError } from '../core/errors.ts'
+import { firingOf, type LastSuccess, type ScheduleFacts, type StoredFiring } from '../core/firing.ts'
 import { instant } from '../core/instant.ts'
 import type { Emitter } from '../core/events.ts'
 import type { TakeLock } from '../core/lock.ts'
@@ -21,6 +22,8 @@ export interface ContextParts {
   now(): number
   slowDown(ms: number, name: string | undefined): Promise<void>
   readonly lock: TakeLock
+  /** The newest run of a schedule that completed. */
+  lastSuccess(schedule: string): Promise<LastSuccess | undefined>
   /** What the handler gets as its input; asked once. */
   input(): unknown
 }
@@ -120,6 +123,10 @@ export class Context implements JobContext {
   get uuid(): DurableContext['uuid'] {
     return this.#parts.durable.uuid
   }
+  get schedule(): ScheduleFacts | undefined {
+    const stored = storedFiring(this.#parts.held)
+    return stored && { ...firingOf(stored), lastSuccess: () => this.#parts.lastSuccess(stored.id) }
+  }
   get log(): JobLog {
     const method = (level: LogLevel) => (message: string, data?: unknown) => writeLog(this.#parts, level, message, data)
     return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
@@ -151,6 +158,11 @@ export function idempotencyKeyOf(installation: string, { job }: Held): string {
 /** How often a job has begun again with another input. */
 export function restartsOf({ options }: Held['job']): number {
   return (options['restarts'] as number | undefined) ?? 0
+}
+
+/** What a job that a schedule has made keeps of it. */
+export function storedFiring({ job }: Held): StoredFiring | undefined {
+  return job.options['schedule'] as StoredFiring | undefined
 }
 
 /** The facts alone, as plain data that can be sent to another process. */

@@ -4,6 +4,7 @@ import type { JobContext, Json } from '../core/context.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { LegworkError } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
+import type { LastSuccess } from '../core/firing.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { retryOf, timeoutOf } from '../core/overrides.ts'
 import type { RetryPolicy } from '../core/retry.ts'
@@ -15,6 +16,7 @@ import {
   idempotencyKeyOf,
   percentOf,
   restartsOf,
+  storedFiring,
   writeLog,
   writeProgress,
 } from './context.ts'
@@ -36,6 +38,7 @@ export interface ExecutorParts {
   readonly installation: () => string
   readonly slowDown: (held: Held, ms: number, name: string | undefined) => Promise<void>
   readonly lock: LockOfAttempt
+  readonly lastSuccess: (schedule: string) => Promise<LastSuccess | undefined>
   /** What remembers the steps of a handler that has any. */
   readonly durable: Durability['begin']
   /** Milliseconds a handler has between the abort of its signal and being left behind. */
@@ -112,6 +115,9 @@ class Attempt implements ContextParts {
     this.#locks ??= new AbortController()
     return this.#parts.lock(this.held.stop.signal, this.#locks.signal)
   }
+  lastSuccess(schedule: string): Promise<LastSuccess | undefined> {
+    return this.#parts.lastSuccess(schedule)
+  }
   now(): number {
     return this.#parts.clock.now()
   }
@@ -180,7 +186,7 @@ class Attempt implements ContextParts {
       module: definition.module ?? '',
       job: definition.name,
       input: wireOf(this.held),
-      facts: { ...factsOf(new Context(this)) },
+      facts: { ...factsOf(new Context(this)), schedule: storedFiring(this.held) },
       ...(definition.memory !== undefined && { memory: definition.memory }),
       signal: this.held.stop.signal,
       killAfter: this.#parts.grace,

@@ -19,6 +19,10 @@ export interface MaintenanceParts {
   readonly retention: Retention
   /** Lanes in which jobs became ready, and jobs that ended. */
   readonly onMoved: (woken: readonly LaneName[], ended: readonly string[]) => void
+  /** Fires schedules; the milliseconds until the next one is due, as far as that is known. */
+  readonly fireDue: () => Promise<number | undefined>
+  /** Notes which schedules this process knows, and looks whether time zones have changed. */
+  readonly renewSchedules: () => Promise<void>
   /** A job has failed or was cancelled when nobody could tell its children. */
   readonly onDeadParent: (id: string) => Promise<void>
 }
@@ -100,7 +104,9 @@ export class Maintenance {
   }
 
   async #stage(): Promise<void> {
-    const { store, slots, onMoved } = this.#parts
+    const { store, slots, onMoved, fireDue } = this.#parts
+    const firing = await fireDue()
+    if (firing !== undefined) this.expect(firing)
     for (const slot of slots()) {
       for (let more = true; more && !this.#stopped;) {
         const staged = await store.stage(slot, stageBatch)
@@ -147,7 +153,8 @@ export class Maintenance {
   }
 
   async #maintain(): Promise<void> {
-    const { store, slots, retention, onDeadParent } = this.#parts
+    const { store, slots, retention, onDeadParent, renewSchedules } = this.#parts
+    await renewSchedules()
     await store.maintain(retention)
     for (const slot of slots()) for (const parent of await store.deadParents(slot)) await onDeadParent(parent)
   }

@@ -12,11 +12,12 @@ import { ClaimLoop } from './claim-loop.ts'
 import { Directory } from './directory.ts'
 import { groupsOf } from './groups.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { Maintenance } from './maintenance.ts'
+import { Maintenance, type MaintenanceParts } from './maintenance.ts'
 import { processToken } from './process.ts'
 import type { WorkerOptions } from './options.ts'
 import { Reserve } from './reserve.ts'
 import { Runner } from './runner.ts'
+import { lastSuccess } from './last-success.ts'
 import { slowDown } from './slow-down.ts'
 import { Holdings } from './running.ts'
 import type { Written } from './flusher.ts'
@@ -33,6 +34,8 @@ export interface WorkerParts {
   readonly durable: (workerId: () => number) => Durability
   /** Told of everything this worker changes, for hints to others. */
   readonly onWritten: (written: Omit<Written, 'dueIn'>) => void
+  /** Fires schedules, and looks after them. */
+  readonly schedules: Pick<MaintenanceParts, 'fireDue' | 'renewSchedules'>
   /** This job has failed or was cancelled, and has children that may have to end with it. */
   readonly onDeadParent: (id: string) => Promise<void>
 }
@@ -254,14 +257,10 @@ export class Worker {
   #createRunner(): Runner {
     const { clock, events, definitions, options, lock } = this.#parts
     const { middleware, concurrency, grace } = options
+    const given = { clock, events, definitions, middleware, concurrency, grace }
     return new Runner({
+      ...given,
       lock,
-      clock,
-      events,
-      definitions,
-      middleware,
-      concurrency,
-      grace,
       writer: this.#writer,
       holdings: this.#holdings,
       onFinished: () => this.#loop.finished(),
@@ -269,6 +268,7 @@ export class Worker {
       durable: (attempt) => this.#durability.begin(attempt),
       markSuspect: (id) => this.#parts.store.markSuspect(this.id, id),
       slowDown: (held, ms, name) => slowDown(this.#parts.store, this.id, held, ms, name),
+      lastSuccess: (schedule) => lastSuccess(this.#parts.store, schedule),
     })
   }
 
@@ -334,11 +334,10 @@ export class Worker {
   }
 
   #createMaintenance(): Maintenance {
-    const { store, clock, events, definitions, options } = this.#parts
+    const { store, clock, events, definitions, options, schedules, onDeadParent } = this.#parts
+    const given = { ...schedules, store, clock, events, onDeadParent }
     return new Maintenance({
-      store,
-      clock,
-      events,
+      ...given,
       workerId: () => this.id,
       definitions: () => definitions.values(),
       slots: () => this.#directory.slots,
@@ -346,7 +345,6 @@ export class Worker {
       lease: options.lease,
       retention: options.retention,
       onMoved: (woken, ended) => this.#announce({ woken, ended }),
-      onDeadParent: this.#parts.onDeadParent,
     })
   }
 }

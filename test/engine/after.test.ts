@@ -26,6 +26,21 @@ test('a diamond: a job runs when all that it comes after have ended, not before'
   expect((await end.status()).state).toBe('completed')
 })
 
+test('a job that comes after one that is blocked itself waits for all of them', async () => {
+  const ran: string[] = []
+  const note = log(ran)
+  const { engine, advance } = await testEngine({ jobs: [note] })
+  const first = await engine.enqueue(note, 'first', { delay: '1h' })
+  const late = await engine.enqueue(note, 'late', { delay: '2h' })
+  const third = await engine.enqueue(note, 'third', { after: [late] })
+  await engine.enqueue(note, 'fourth', { after: [first, third] })
+  await advance('90m')
+  expect(ran).toEqual(['first'])
+  expect((await third.status()).state).toBe('blocked')
+  await advance('1h')
+  expect(ran).toEqual(['first', 'late', 'third', 'fourth'])
+})
+
 test('until then it is blocked, and the counters and why() say so', async () => {
   const ran: string[] = []
   const note = log(ran)

@@ -15,6 +15,10 @@ export const inProcess = job('in-process', { module, isolate: 'process', input }
   return { at: given.at, pid: process.pid, thread: threadId > 0 }
 })
 
+export const scheduled = job('scheduled', { module, isolate: 'thread' }, ({ schedule }) => {
+  return { hours: schedule?.nominal.getUTCHours(), from: schedule?.interval.from, isCatchUp: schedule?.isCatchUp }
+})
+
 export const endless = job('endless', { module, isolate: 'thread', timeout: '30s', retry: false }, ({ progress }) => {
   progress('spinning')
   for (;;);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { schedule } from '../../src/index.ts'
 import { testEngine } from '../support/engine.ts'
-import { crashes, endless, inProcess, inThread, refuses } from './isolated-jobs.ts'
+import { crashes, endless, inProcess, inThread, refuses, scheduled } from './isolated-jobs.ts'
 
 test('a thread and a process run handlers, with parsed input, progress, logs and results', async () => {
   const { engine } = await testEngine({ jobs: [inThread, inProcess] })
@@ -18,6 +19,23 @@ test('a thread and a process run handlers, with parsed input, progress, logs and
     if (event.type === 'log') lines.push([event.level, event.message, event.data])
   }
   expect(lines).toEqual([{ percent: 50, message: 'half way' }, ['info', 'from elsewhere', { thread: true }]])
+}, 60_000)
+
+test('a schedule tells an isolated handler its instant', async () => {
+  const hourly = schedule('hourly', { cron: '0 * * * *', job: scheduled })
+  const { engine, advance, drain } = await testEngine({
+    jobs: [scheduled],
+    schedules: [hourly],
+    start: new Date('2026-06-01T11:30:00Z'),
+  })
+  await advance('30m')
+  await drain()
+  const [fired] = await engine.schedules.history('hourly')
+  expect(await engine.ref(fired?.job ?? '').result()).toEqual({
+    hours: 12,
+    from: '2026-06-01T11:00:00.000Z',
+    isCatchUp: false,
+  })
 }, 60_000)
 
 test('an endless loop ends at its timeout, by force', async () => {

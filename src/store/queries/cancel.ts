@@ -13,16 +13,16 @@ const lockKey = repeatable(
 )
 
 /**
- * A running job only gets the request; its worker ends it. One whose steps have to be undone is made ready for that.
- * Everything else ends here.
+ * A running job only gets the request; its worker ends it, unless it is ended by force ($4): then the fence keeps out what
+ * its worker still writes. One whose steps have to be undone is made ready for that. Everything else ends here.
  */
 const cancelStatement = repeatable(
   'lw_cancel',
   `with target as materialized (
-    select slot, id, worker_id is not null as held, state as was, exists (
-       select from legwork.step s where s.slot = $1::smallint and s.job_id = $2::bigint and s.undoable) as undoable
-      from legwork.job
-     where slot = $1::smallint and id = $2::bigint and state in (${fromCodes('cancel')}) for update
+    select slot, id, worker_id is not null and (undoable or not $4::boolean) as held, state as was, undoable
+      from legwork.job cross join lateral (select exists (
+       select from legwork.step s where s.slot = $1::smallint and s.job_id = $2::bigint and s.undoable) as undoable) u
+     where slot = $1::smallint and id = $2::bigint and state in (${fromCodes('cancel')}) for update of job
   ), asked as (
     update legwork.job j set cancel_at = coalesce(j.cancel_at, legwork.now()), cancel_reason = coalesce(j.cancel_reason, $3::text)
      where j.slot = $1::smallint and j.id = $2::bigint and (select held from target) returning j.id
@@ -65,10 +65,16 @@ export interface Cancelled {
   readonly woken: readonly LaneName[]
 }
 
-/** Cancels one job; call it in a transaction. */
-export async function cancel(tx: Queryable, slot: number, id: string, reason: string): Promise<Cancelled> {
+/** Cancels one job; call it in a transaction. With `force` one that runs ends now, unless its steps have to be undone. */
+export async function cancel(
+  tx: Queryable,
+  slot: number,
+  id: string,
+  reason: string,
+  force = false,
+): Promise<Cancelled> {
   await tx.query(lockKey, [slot, id])
-  const [row] = await tx.query<CancelRow>(cancelStatement, [slot, id, reason])
+  const [row] = await tx.query<CancelRow>(cancelStatement, [slot, id, reason, force])
   if (!row) return { outcome: 'none', isParent: false, woken: [] }
   if (row.queue_id !== null && row.priority !== null)
     return { outcome: row.outcome, isParent: false, woken: [{ queueId: row.queue_id, priority: row.priority }] }

@@ -1,6 +1,7 @@
 import { toJson, toLogJson } from '../../core/codec.ts'
 import type { JobContext, JobFacts, JobLog, LogLevel, LogMethod } from '../../core/context.ts'
 import { LegworkError } from '../../core/errors.ts'
+import { firingOf, type ScheduleFacts, type StoredFiring } from '../../core/firing.ts'
 import type { FromIsolated, IsolatedFacts } from './protocol.ts'
 
 /** Parts of a handler's context that need the engine's database connection, which stays on the other side. */
@@ -43,7 +44,8 @@ export function isolatedContext({ job, input, facts, signal, send }: ContextPart
     const told = message === undefined ? value : { percent: value, message }
     send({ type: 'progress', value: toJson(told, `Progress of job "${job}"`) })
   }
-  const context = { ...(withDates(facts) as unknown as JobFacts), input, signal, progress, log: logTo(send) }
+  const schedule = scheduleOf(job, facts['schedule'] as StoredFiring | undefined)
+  const context = { ...(withDates(facts) as unknown as JobFacts), schedule, input, signal, progress, log: logTo(send) }
   for (const name of unavailable) {
     if (!(name in context)) Object.defineProperty(context, name, { get: () => refuse(job, name) })
   }
@@ -56,6 +58,10 @@ function logTo(send: ContextParts['send']): JobLog {
     (message, data) =>
       send({ type: 'log', level, message, data: toLogJson(data) })
   return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
+}
+
+function scheduleOf(job: string, stored: StoredFiring | undefined): ScheduleFacts | undefined {
+  return stored && { ...firingOf(stored), lastSuccess: () => refuse(job, 'schedule.lastSuccess') }
 }
 
 function withDates(facts: IsolatedFacts): Record<string, unknown> {

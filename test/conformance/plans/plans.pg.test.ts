@@ -1,4 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { planDue, type PlanParts, unchanged } from '../../../src/schedule/plan.ts'
+import type { Standing } from '../../../src/store/scheduling.ts'
 import { createStore } from '../../../src/store/sql-store.ts'
 import { freshDatabase, type TestDatabase } from '../../support/database.ts'
 import type { JobRecord } from '../../../src/store/queries/find.ts'
@@ -9,7 +11,7 @@ import { type Explained, ExplainingConnection, rowsRead } from './explained.ts'
 const batch = 50
 
 /** Tables that grow with the work; none of them may ever be read from end to end. */
-const growing = /^(job|key_holder|attempt|feed|finished|batch|member)/
+const growing = /^(job|key_holder|attempt|feed|finished|batch|member|schedule|firing)/
 
 const names = ['plain', 'keyed', 'delayed', 'unique']
 
@@ -54,7 +56,16 @@ test.each(histories)(
 async function everyStatement(prepare: (database: TestDatabase) => Promise<void>): Promise<number> {
   const database = await freshDatabase()
   if (database.kind !== 'postgres') throw new Error('This needs a server.')
-  for (const table of ['job', 'key_holder', 'lease', 'tally', 'finished_done_default', 'finished_dead_default'])
+  for (const table of [
+    'job',
+    'key_holder',
+    'lease',
+    'tally',
+    'finished_done_default',
+    'finished_dead_default',
+    'schedule',
+    'firing',
+  ])
     await database.query(`alter table legwork.${table} set (autovacuum_enabled = off)`)
   await prepare(database)
   const connection = await ExplainingConnection.connect(database.url)
@@ -116,6 +127,7 @@ async function useEverything(bench: StoreBench, connection: ExplainingConnection
   await some('list', () => store.list({ limit: batch }))
   await useKeys(bench, some)
   await useFamilies(bench, some)
+  await useSchedules(bench, connection, some)
 }
 
 /** Jobs that keep their keys when they fail, and jobs that yield them. */
@@ -167,6 +179,24 @@ async function useFamilies({ store, worker, enqueue }: StoreBench, some: Some): 
   expect(await store.batch(set!)).toMatchObject({ pending: 0 })
 }
 
+/** A few of many schedules are due, and their last runs are known. */
+async function useSchedules({ store }: StoreBench, connection: ExplainingConnection, some: Some): Promise<void> {
+  const ids = Array.from({ length: batch }, (_, n) => `s${n + 1}`)
+  await connection.script(`update legwork.schedule set due_at = next_at - interval '1 day', next_at = next_at - interval '1 day',
+    live = array[-256, -512] where id in (${ids.map((id) => `'${id}'`).join()})`)
+  connection.take()
+  const plans: PlanParts = { makerOf: () => undefined }
+  const plan = (due: readonly Standing[], now: Date) => Promise.all(due.map(async (one) => planDue(one, now, plans)))
+  await some('fire', async () => {
+    expect((await store.fireDue({ own: [], most: batch }, plan)).carried.fired).toHaveLength(batch - 1) // the last runs of one have failed
+  })
+  await some('next schedule', () => store.nextDueSchedule([]))
+  await some('fire one', () => store.fireOne('s1', async ({ row }) => unchanged(row)))
+  await some('see', () => store.seeSchedules(ids))
+  await some('firings', () => store.firings('s1', undefined, batch))
+  await some('last success', () => store.lastSuccess('s1'))
+}
+
 type Some = (what: string, work: () => Promise<unknown>, most?: number) => Promise<void>
 
 /** No growing table is read from end to end or sorted, and what is read belongs to the batch. */
@@ -212,6 +242,19 @@ async function fill(database: TestDatabase, count: number): Promise<void> {
          select nextval('legwork.batch_seq') << 8, 0, 1, -n * 256, 's', 8, 0, 8 from generate_series(1, least($1::int, ${sets})) n returning id, waiter)
      insert into legwork.member (slot, job_id, batch_id, place, state) select 0, waiter - m * 256, id, m, 10 from added, generate_series(1, 8) m
      on conflict do nothing`,
+    [count],
+  )
+  const policy = { overlap: 'skip', overlapScope: 'schedule', bufferLimit: 100, catchUp: 'last', pauseAfterFailures: 3 }
+  await database.query(
+    `insert into legwork.schedule (id, origin, zone_data, next_at, due_at, spec, policy, job)
+       select 's' || n, 'code', '2026a', date_trunc('hour', legwork.now()) + interval '1 day', date_trunc('hour', legwork.now()) + interval '1 day',
+              '{"cron": "0 * * * *"}', '${JSON.stringify(policy)}', '{"name": "plain", "queue": "default", "priority": 0, "tags": []}'
+         from generate_series(1, $1::int) n on conflict do nothing`,
+    [count],
+  )
+  await database.query(
+    `insert into legwork.firing (schedule, nominal, outcome, job_id)
+       select 's' || n % 1000 + 1, legwork.now() - n * interval '1 hour', 1, -n * 256 from generate_series(1, $1::int) n on conflict do nothing`,
     [count],
   )
 }

@@ -2,9 +2,9 @@
 
 import { PGlite } from '@electric-sql/pglite'
 import { z } from 'zod'
-import { batch, job, legwork } from '../../../src/index.ts'
+import { batch, job, legwork, schedule } from '../../../src/index.ts'
 
-export { batch, job, legwork, z }
+export { batch, job, legwork, schedule, z }
 
 export const thumbnails = job(
   'photo.thumbnails',

@@ -1,0 +1,56 @@
+import type { Difference, ScheduleDraft, ScheduleRow, ScheduleState } from '../store/queries/schedules.ts'
+import { dueAt } from './jitter.ts'
+import { type Instants, timetableOf } from './timetables.ts'
+
+/** Where a schedule stands with this next instant. */
+export function placed(
+  { id, policy }: Pick<ScheduleDraft, 'id' | 'policy'>,
+  nextAt: Date | undefined,
+  table: Instants,
+): Pick<ScheduleState, 'nextAt' | 'dueAt'> {
+  return { nextAt, dueAt: nextAt && dueAt(id, nextAt, policy.jitter, table) }
+}
+
+/**
+ * How a schedule stands that is new or was changed. With another rule it begins anew, at the first instant to come; what
+ * it has missed before is lost then, and not when only its policies were changed.
+ */
+export function stateOfDraft(draft: ScheduleDraft, { what, row, now }: Difference, zoneData: string): ScheduleState {
+  const before = row ?? { ...nothingYet, countedFrom: now, zoneData }
+  const nextAt = what === 'policy' && row?.nextAt ? row.nextAt : firstInstant(draft, before, now)
+  return { ...placedUnlessPaused(draft, before, nextAt), zoneData, trouble: 0 }
+}
+
+/** With newer time zone data: the next instant after those that were dealt with. */
+export function renewedState(row: ScheduleRow, now: Date, zoneData: string): ScheduleState {
+  const isFixed = row.policy.fixedDelay !== undefined || !row.nextAt || row.nextAt <= now
+  const nextAt = isFixed ? row.nextAt : firstInstant(row, row, now)
+  return { ...placedUnlessPaused(row, row, nextAt), zoneData }
+}
+
+const nothingYet = {
+  nextAt: undefined,
+  dueAt: undefined,
+  lastAt: undefined,
+  live: [],
+  runs: 0,
+  missed: 0,
+  skipped: 0,
+  trouble: 0,
+  pausedAt: undefined,
+  pausedUntil: undefined,
+  pausedBy: undefined,
+  pauseReason: undefined,
+}
+
+function firstInstant(draft: ScheduleDraft, { lastAt, runs }: ScheduleState, now: Date): Date | undefined {
+  const { spec, policy, id } = draft
+  if (policy.maxRuns !== undefined && runs >= policy.maxRuns) return undefined
+  if (policy.fixedDelay !== undefined) return new Date(now.getTime() + policy.fixedDelay)
+  return timetableOf(spec, id).next(lastAt && lastAt > now ? lastAt : now)
+}
+
+function placedUnlessPaused(draft: ScheduleDraft, before: ScheduleState, nextAt: Date | undefined): ScheduleState {
+  const at = placed(draft, nextAt, timetableOf(draft.spec, draft.id))
+  return { ...before, ...at, ...(before.pausedAt && { dueAt: before.pausedUntil }) }
+}

@@ -1,0 +1,51 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { startPostgres } from '../support/postgres-server.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const patience = 180_000
+
+// The example imports the package as its users do: what is built.
+beforeAll(async () => {
+  await promisify(execFile)(process.execPath, ['scripts/setup.mjs', '--build'], { cwd: root })
+}, patience)
+
+test('--once: an instance dies, another one takes over and leaves out no day', { timeout: patience }, async () => {
+  const { code, output } = await run('--once')
+  expect(code, output).toBe(0)
+  expect(output).toContain('Summary up to 2026-10-25T00:00:00.000Z: 144 visits, by instance 1')
+  expect(output).toContain('Summary up to 2026-10-26T01:00:00.000Z: 150 visits, by instance 2')
+})
+
+test('--once with two instances on a server: each instant fires once', { timeout: patience }, async () => {
+  const server = await startPostgres()
+  onTestFinished(() => server.stop())
+  const { code, output } = await run('--once', '--database', server.url)
+  expect(code, output).toBe(0)
+  const fired = output.match(/fires .*/g) ?? []
+  expect(fired).toHaveLength(38)
+  expect(new Set(fired).size).toBe(38)
+})
+
+test('names what is wrong with the command line', { timeout: patience }, async () => {
+  expect(await run('--twice')).toMatchObject({ code: 2, output: expect.stringContaining('--twice') })
+})
+
+async function run(...args: string[]): Promise<{ code: number; output: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'legwork-schedules-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  const { DATABASE_URL: _, ...env } = process.env
+  const line = ['--import', import.meta.resolve('tsx'), join(root, 'examples/schedules/main.ts'), ...args]
+  try {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, line, { cwd: folder, env })
+    return { code: 0, output: stdout + stderr }
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
+    return { code, output: `${stdout}${stderr}` }
+  }
+}
