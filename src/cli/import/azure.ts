@@ -48,11 +48,11 @@ function specOf(facts: Facts, where: string, found: Findings): TimetableSpec | u
   const recurrence = factsAt(facts, 'recurrence')
   if (!recurrence) {
     if (!Number.isNaN(start)) return { at: new Date(start).toISOString() }
-    return void found.note(where, 'left out', 'It ran once, when it was made.')
+    return found.note(where, 'left out', 'It ran once, when it was made.')
   }
   const frequency = frequencies[textAt(recurrence, 'frequency')?.toLowerCase() ?? '']
   if (!frequency)
-    return void found.note(where, 'left out', `Its frequency ${JSON.stringify(recurrence['frequency'])} is not known.`)
+    return found.note(where, 'left out', `Its frequency ${JSON.stringify(recurrence['frequency'])} is not known.`)
   if (Number.isNaN(start))
     found.note(
       where,

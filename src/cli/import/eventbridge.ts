@@ -25,7 +25,7 @@ function addSchedule(name: string, facts: Facts, fallback: string | undefined, f
   const timezone = textAt(facts, 'ScheduleExpressionTimezone') ?? fallback
   const group = textAt(facts, 'GroupName')
   const targets = factsAt(facts, 'Target') ? [facts['Target'] as Facts] : objectsIn(facts['Targets'] ?? [])
-  if (/^rate/.test(cron))
+  if (cron.startsWith('rate'))
     found.note(
       where,
       'changed',

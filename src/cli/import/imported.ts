@@ -49,7 +49,8 @@ export class Findings implements Imported {
   readonly notes: Note[] = []
   readonly #ids = new Set<string>()
 
-  note(where: string, kind: Note['kind'], text: string): void {
+  /** Returns nothing, so that who leaves something out can return that. */
+  note(where: string, kind: Note['kind'], text: string): undefined {
     this.notes.push({ where, kind, text })
   }
 

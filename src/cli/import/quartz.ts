@@ -70,9 +70,7 @@ function addTrigger(
   if (!spec) return
   const calendar = textAt(trigger, 'calendarname')
   if (calendar !== undefined) found.note(where, 'changed', `Give the calendar ${calendar} to legwork({ calendars }).`)
-  const priority = numberAt(trigger, 'priority')
-  if (priority !== undefined && priority !== 5)
-    found.note(where, 'lost', `Its priority ${priority} decided between triggers of one instant.`)
+  notePriority(trigger, where, found)
   const input = { ...dataOf(job), ...dataOf(trigger) }
   found.add({
     id: group === undefined || group === 'DEFAULT' ? name : `${group}.${name}`,
@@ -91,6 +89,12 @@ function addTrigger(
   })
 }
 
+function notePriority(trigger: Facts, where: string, found: Findings): void {
+  const priority = numberAt(trigger, 'priority')
+  if (priority !== undefined && priority !== 5)
+    found.note(where, 'lost', `Its priority ${priority} decided between triggers of one instant.`)
+}
+
 function ruleOf(trigger: Facts, where: string, found: Findings): TimetableSpec | undefined {
   const start = timeAt(trigger, 'starttime')
   const end = timeAt(trigger, 'endtime')
@@ -107,10 +111,9 @@ function ruleOf(trigger: Facts, where: string, found: Findings): TimetableSpec |
     return { at: new Date(start).toISOString() }
   if (numberAt(trigger, 'repeatcount') === 0) {
     if (start !== undefined) return { at: new Date(start).toISOString() }
-    return void found.note(where, 'left out', 'It ran once, when the scheduler had started.')
+    return found.note(where, 'left out', 'It ran once, when the scheduler had started.')
   }
-  if (every === undefined)
-    return void found.note(where, 'left out', 'It has no cron-expression and no repeat-interval.')
+  if (every === undefined) return found.note(where, 'left out', 'It has no cron-expression and no repeat-interval.')
   if (start === undefined)
     found.note(where, 'changed', 'It counted from the start of the scheduler; now it counts from 1 January 1970.')
   if (typeof every === 'string')

@@ -5,10 +5,14 @@ import type { Imported, ImportedJob, ImportedSchedule } from './imported.ts'
 export function dataOf({ schedules, notes }: Imported): unknown {
   return {
     schedules: schedules.map(({ id, spec, options, job, input, isOff, where, sentence }) => ({
-      ...{ id, job: job.name, ...wireSpec(spec), ...options },
+      id,
+      job: job.name,
+      ...wireSpec(spec),
+      ...options,
       ...(input !== undefined && { input }),
       ...(isOff && { isOff }),
-      ...{ where, sentence },
+      where,
+      sentence,
     })),
     notes,
   }
