@@ -54,14 +54,14 @@ function jobSource({ name, kind }: ImportedJob, constant: string): string {
   return `/** Its handler is still to be written: ${constant}.handle(({ input }) => …). */\nexport const ${constant} = job(${literal(name)})`
 }
 
-const commandSource = `export const $name = job('command', async ({ input, signal }) => {
+const commandSource = `export const $name = job('command', {}, async ({ input, signal }) => {
   const { command, stdin = '', env } = input as { command: string; stdin?: string; env?: Record<string, string> }
   const run = promisify(execFile)('/bin/sh', ['-c', command], { signal, env: { ...process.env, ...env } })
   run.child.stdin?.end(stdin)
   return (await run).stdout
 })`
 
-const httpSource = `export const $name = job('http', async ({ input, signal }) => {
+const httpSource = `export const $name = job('http', {}, async ({ input, signal }) => {
   const { url, ...request } = input as { url: string; method: string; headers?: Record<string, string>; body?: string }
   const response = await fetch(url, { ...request, signal })
   if (!response.ok) throw new Error(\`\${url} answered \${response.status}\`)
