@@ -122,7 +122,7 @@ export interface LegworkOptions {
    */
   readonly secret?: string
   /**
-   * Opens `fetch` to requests that send it as a bearer token: at least 16 characters. Default: the variable LEGWORK_TOKEN,
+   * Opens `fetch` to requests that send it as a bearer token: at least 16 characters, no spaces. Default: the variable LEGWORK_TOKEN,
    * else it stays closed.
    */
   readonly token?: string

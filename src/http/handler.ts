@@ -16,8 +16,8 @@ const shortest = 16
  * @throws LW_OPTION_INVALID at once when the token is too short
  */
 export function createHandler(target: Target, { token }: HandlerOptions): (request: Request) => Promise<Response> {
-  if (token !== undefined && (typeof token !== 'string' || token.length < shortest))
-    throw optionError('token', `text of at least ${shortest} characters`, 'another value')
+  if (token !== undefined && (typeof token !== 'string' || token.length < shortest || /\s/.test(token)))
+    throw optionError('token', `text of at least ${shortest} characters without spaces`, 'another value')
   return async (request) => {
     try {
       const [route, params] = find(request)
