@@ -107,7 +107,7 @@ test.each([
   ['a wrong token', url, { headers: { authorization: 'Bearer ofgoodnews' } }, 401, 'not the right one'],
   ['another path', 'http://x/jobs', {}, 404, 'POST /schedules/:id/trigger'],
   ['another method', url, { method: 'GET' }, 405, 'POST'],
-  ['another schedule', 'http://x/schedules/nightly/trigger', {}, 404, 'nightly report'],
+  ['another schedule', 'http://x/schedules/nihgtly/trigger', {}, 404, 'There is no schedule'],
   ['a body that is no JSON', url, { body: 'now' }, 400, 'not JSON'],
   ['an instant that is none', url, { body: '{"at":"tonight"}' }, 400, '2026-11-28T02:00Z'],
   ['an instant without an offset', `${url}?at=2026-11-28T02:00`, {}, 400, 'offset'],
