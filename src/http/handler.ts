@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { optionError } from '../core/errors.ts'
 import { Problem, problemOf } from './problem.ts'
-import { type Route, routes, type Target } from './routes.ts'
+import type { Route, Target } from './route.ts'
+import { routes } from './routes.ts'
 
 export interface HandlerOptions {
   /** Who has it may use the routes. Without one they are closed. */

@@ -1,6 +1,6 @@
 import { instantOfText } from '../core/instant.ts'
 import { Problem } from './problem.ts'
-import type { Target } from './routes.ts'
+import type { Target } from './route.ts'
 
 const mostBytes = 65_536
 

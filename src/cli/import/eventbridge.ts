@@ -1,20 +1,20 @@
-import { Findings, type Imported, type ImportOptions } from './imported.ts'
+import { Findings, type Imported } from './imported.ts'
 import { type Facts, factsAt, numberAt, objectsIn, parseJson, parsed, textAt } from './json.ts'
 
 /**
  * Reads what the aws CLI prints: rules (`aws events list-rules`), with their targets if they were put in as `Targets`, or
  * schedules (`aws scheduler list-schedules`, `get-schedule`).
  */
-export function importEventBridge(text: string, { timezone }: ImportOptions = {}): Imported {
+export function importEventBridge(text: string): Imported {
   const found = new Findings()
   for (const [index, facts] of objectsIn(parseJson(text), 'Rules', 'Schedules').entries()) {
     const name = textAt(facts, 'Name') ?? `schedule-${index + 1}`
-    addSchedule(name, facts, timezone, found)
+    addSchedule(name, facts, found)
   }
   return found
 }
 
-function addSchedule(name: string, facts: Facts, fallback: string | undefined, found: Findings): void {
+function addSchedule(name: string, facts: Facts, found: Findings): void {
   const where = `${textAt(facts, 'EventBusName') === undefined ? 'schedule' : 'rule'} ${name}`
   const cron = textAt(facts, 'ScheduleExpression')
   if (cron === undefined) {
@@ -22,7 +22,8 @@ function addSchedule(name: string, facts: Facts, fallback: string | undefined, f
       facts['EventPattern'] === undefined ? 'It has no ScheduleExpression.' : 'It waits for events and not for times.'
     return found.note(where, 'left out', reason)
   }
-  const timezone = textAt(facts, 'ScheduleExpressionTimezone') ?? fallback
+  // Without one it is in UTC, wherever it ran.
+  const timezone = textAt(facts, 'ScheduleExpressionTimezone')
   const group = textAt(facts, 'GroupName')
   const targets = factsAt(facts, 'Target') ? [facts['Target'] as Facts] : objectsIn(facts['Targets'] ?? [])
   if (cron.startsWith('rate'))

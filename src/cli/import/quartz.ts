@@ -14,6 +14,12 @@ export async function importQuartz(text: string, { timezone }: ImportOptions = {
   const jobs = new Map(collect(tree, 'job').map((job) => [keyOf(job), job]))
   const triggers = ['trigger', 'crontrigger', 'simpletrigger'].flatMap((name) => collect(tree, name))
   for (const trigger of triggers) addTrigger(trigger, jobs, timezone, found)
+  if (found.schedules.some(({ spec }) => spec.cron !== undefined && spec.timezone === undefined))
+    found.note(
+      'the file',
+      'changed',
+      'Cron triggers without a time zone were on the clock of their machine; they are in UTC now. Give --timezone.',
+    )
   if (found.schedules.length > 0)
     found.note(
       'the file',
