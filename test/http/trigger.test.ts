@@ -121,6 +121,6 @@ test.each([
   expect(await count()).toBe(0)
 })
 
-test.each(['short', 'long enough but with spaces'])('the token %j is refused at the start', async (token) => {
-  await expect(world({ token })).rejects.toMatchObject({ code: 'LW_OPTION_INVALID' })
+test.each(['short', 'long enough but with spaces'])('the token %j is refused at the start', async (given) => {
+  await expect(world({ token: given })).rejects.toMatchObject({ code: 'LW_OPTION_INVALID' })
 })
