@@ -28,6 +28,7 @@ function failure(error: unknown, command: Command, terminal: Terminal): ExitCode
   terminal.err(`legwork: ${error instanceof Error ? error.message : String(error)}`)
   if (isUnreachable(error) || isNoServer(error)) return exitCodes.unreachable
   if (!(error instanceof LegworkError)) return exitCodes.failed
+  if (error.code === 'LW_DATABASE_LOCKED') return exitCodes.unreachable
   if (error.code === 'LW_SCHEDULE_UNKNOWN') return exitCodes.unknown
   return error.code === 'LW_OPTION_INVALID' ? exitCodes.usage : exitCodes.failed
 }

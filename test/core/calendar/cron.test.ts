@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { LegworkError } from '../../../src/core/errors.ts'
 import type { TimetableSpec } from '../../../src/core/calendar/spec.ts'
 import { timetable } from '../../../src/core/calendar/timetable.ts'
 
@@ -100,4 +102,38 @@ test.each([
   const make = () => timetable({ cron, dialect })
   expect(make).toThrow(expect.objectContaining({ code: 'LW_OPTION_INVALID' }))
   expect(make).toThrow(reason)
+})
+
+test('any text is a timetable that fires and can be described, or is refused with a reason', () => {
+  const odd = fc.stringMatching(/^(\?|H|L|\d{1,2}|[a-z]{3}|\d-\d{1,2}|\dL|\d#\d|\d{1,2}W)(\/\d)?$/)
+  const item = fc.oneof(
+    { weight: 5, arbitrary: fc.constantFrom('*', '1', '2-5', '*/3', '3,6') },
+    { weight: 1, arbitrary: odd },
+  )
+  const field = fc.oneof(
+    { weight: 4, arbitrary: item },
+    fc.array(item, { maxLength: 3 }).map((items) => items.join(',')),
+  )
+  const text = fc.oneof(
+    fc.array(field, { minLength: 5, maxLength: 7 }).map((all) => all.join(' ')),
+    fc.string(),
+  )
+  const dialect = fc.constantFrom('vixie', 'seconds', 'temporal', 'quartz', 'eventbridge')
+  let valid = 0
+  fc.assert(
+    fc.property(text, dialect, (cron, given) => {
+      try {
+        const table = timetable({ cron, dialect: given, timezone: 'Europe/Berlin' }, { seed: 'fuzz' })
+        const first = table.next(new Date('1970-01-01T00:00Z'))!
+        expect(table.describe()).toMatch(/^[A-Z].*\.$/)
+        expect(table.previous(table.next(first) ?? new Date('9999-01-01T00:00Z'))).toEqual(first)
+        valid++
+      } catch (error) {
+        if (!(error instanceof LegworkError)) throw error
+        expect(error.code).toBe('LW_OPTION_INVALID')
+      }
+    }),
+    { numRuns: 6_000 },
+  )
+  expect(valid).toBeGreaterThan(100)
 })
