@@ -88,6 +88,7 @@ test.each([
   ['vixie', 'H * * * *', 'id of a schedule'],
   ['vixie', '0 0 30 2 *', 'no date fits'],
   ['vixie', '@reboot', 'no machine that starts'],
+  ['vixie', '__proto__', '5 (minute hour day month weekday) fields'],
   ['vixie', '@fortnightly', '@monthly'],
   ['vixie', '@every soon', '90s, 5m or 1h30m'],
   ['vixie', '@every 10ms', 'at least one second'],
