@@ -46,6 +46,9 @@ async function smoke() {
     // Without DATABASE_URL it has to bring its own database.
     for (const file of ['imports.mjs', 'requires.cjs'])
       await must(process.execPath, [file], { cwd: project, env: { DATABASE_URL: undefined } })
+    writeFileSync(join(project, 'crontab'), '0 2 * * * /usr/bin/backup\n')
+    const command = join(project, 'node_modules/.bin/legwork')
+    await must(command, ['import-schedules', 'crontab', 'crontab', '--out', 'schedules.ts'], { cwd: project })
   } finally {
     rmSync(project, { recursive: true, force: true })
   }

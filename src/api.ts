@@ -124,6 +124,11 @@ export interface LegworkOptions {
    * Signs the tokens of `signalToken`: at least 32 characters, the same in every process. Default: the variable LEGWORK_SECRET.
    */
   readonly secret?: string
+  /**
+   * Opens `fetch` to requests that send it as a bearer token: at least 16 characters, no spaces. Default: the variable LEGWORK_TOKEN,
+   * else it stays closed.
+   */
+  readonly token?: string
   /** For tests: see legwork/testing. */
   readonly clock?: Clock
 }
@@ -253,6 +258,11 @@ export interface Legwork {
   readonly leader: Lead
   /** The locks that somebody has or waits for, by name. */
   locks(): Promise<LockStatus[]>
+  /**
+   * Answers HTTP requests, for the router of your application: `POST …/schedules/:id/trigger` runs a schedule. Closed
+   * unless there is a `token`. Never rejects.
+   */
+  fetch(request: Request): Promise<Response>
   /** The processes that run jobs or did in the last day, newest first. */
   workers(): Promise<WorkerRecord[]>
   /** Listens to what this process does. Returns how to stop. */

@@ -35,6 +35,7 @@ import type { ForkOptions } from './live/fork.ts'
 import { checkedId } from './live/id.ts'
 import { createRef, definitionOf, type JobRef, type RefParts } from './live/ref.ts'
 import { Results } from './live/results.ts'
+import { createHandler, type HandlerOptions } from './http/handler.ts'
 import { Producer } from './producer.ts'
 import type { AccessParts } from './schedule-access.ts'
 import type { Scheduler } from './schedule/scheduler.ts'
@@ -71,13 +72,14 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
   const { schedules = [], calendars = {} } = options
   checkSchedules(schedules)
   const clock = options.clock ?? systemClock
+  const token = options.token ?? process.env['LEGWORK_TOKEN']
   const tokens = new Tokens(clock, options.secret ?? process.env['LEGWORK_SECRET'])
   const store = await openStore(options.database)
   try {
     await store.migrate()
     await announce(store, definitions, options.queues)
     const changed = await saveOwn(store, schedules, calendars)
-    const parts = { store, definitions, retention, clock, tokens, schedules, calendars, use: options.use ?? [] }
+    const parts = { store, definitions, retention, clock, tokens, token, schedules, calendars, use: options.use ?? [] }
     const engine: Legwork & EngineHooks = new Engine(parts, changed)
     return engine
   } catch (error) {
@@ -86,7 +88,7 @@ export async function openEngine(options: LegworkOptions): Promise<Legwork & Eng
   }
 }
 
-interface EngineParts extends Pick<AccessParts, 'schedules' | 'calendars'> {
+interface EngineParts extends Pick<AccessParts, 'schedules' | 'calendars'>, HandlerOptions {
   readonly store: Store
   readonly clock: Clock
   readonly tokens: Tokens
@@ -108,6 +110,7 @@ class Engine {
   readonly breakers: Breakers
   readonly keys: Keys
   readonly schedules: Schedules
+  readonly fetch: (request: Request) => Promise<Response>
   readonly #scheduler: Scheduler
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
@@ -138,6 +141,7 @@ class Engine {
     const scheduling = createSchedules({ ...parts, refs: this.#refs, events: this.#events })
     this.schedules = scheduling.operations
     this.#scheduler = scheduling.scheduler
+    this.fetch = createHandler(this, parts)
     this.#hub.open()
     if (changed) this.#hub.tell({ schedules: true })
   }

@@ -67,9 +67,11 @@ export interface Schedules {
   preview(spec: TimetableSpec, count?: number): Date[]
   /**
    * Runs it now, whatever else runs. With `at` for that nominal instant, and once: when the instant has fired, the ref is that
-   * of its job. An instant that was not due yet will not fire again.
+   * of its job. An instant that was not due yet will not fire again. With an `idempotencyKey` and no `at`, the first call
+   * with the key decides the instant, and calls with the same key within seven days are about the same one.
+   * @throws LW_IDEMPOTENCY_MISMATCH when the key was used with another `at`
    */
-  run(id: string, options?: { readonly at?: Date }): Promise<JobRef>
+  run(id: string, options?: { readonly at?: Date; readonly idempotencyKey?: string }): Promise<JobRef>
   /** Runs the instants of a span that have not fired, at most 10,000. */
   backfill(id: string, options: BackfillOptions): Promise<JobRef[]>
   /** The next instant does not fire; returns it. Undefined when there is none. */

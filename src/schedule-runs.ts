@@ -1,5 +1,6 @@
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { instant } from './core/instant.ts'
+import { text } from './core/text.ts'
 import { createRef, type JobRef } from './live/ref.ts'
 import type { Access } from './schedule-access.ts'
 import type { BackfillOptions, Schedules } from './schedule-api.ts'
@@ -17,9 +18,10 @@ export function running(access: Access): Pick<Schedules, 'run' | 'backfill' | 's
   const { store } = refs
   const refTo = (id: string, isNew: boolean): JobRef => createRef(refs, undefined, id, isNew)
   return {
-    run: async (id, { at } = {}) => {
-      const nominal = instant(at, 'at')
+    run: async (id, { at, idempotencyKey } = {}) => {
+      const given = instant(at, 'at')
       checkCode(await row(id), plans)
+      const nominal = idempotencyKey === undefined ? given : await pinned(store, id, idempotencyKey, given)
       const { fired } = await change(id, (standing, now) => planAsked(standing, [nominal ?? now], 'manual', plans))
       const [job] = fired
       if (job) return refTo(job.job, true)
@@ -65,6 +67,17 @@ async function backfilled(
     again,
   }))
   return carried.fired.map(({ job }) => job)
+}
+
+/** The instant of a call that may come more than once. */
+async function pinned(store: Access['refs']['store'], id: string, given: string, at: Date | undefined): Promise<Date> {
+  const key = text(given, 'idempotencyKey') ?? given
+  const nominal = await store.pin(id, key, at)
+  if (nominal) return nominal
+  throw new LegworkError('LW_IDEMPOTENCY_MISMATCH', `The idempotency key ${show(key)} was used for another instant.`, {
+    hint: 'Use a key of its own for each instant, or leave the key out: an instant fires once anyway.',
+    details: { schedule: id, key },
+  })
 }
 
 function skipping(row: ScheduleRow, skipped: Date): FiringPlan {

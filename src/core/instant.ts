@@ -16,6 +16,15 @@ export interface WallTime {
   readonly disambiguation?: 'compatible' | 'earlier' | 'later' | 'reject'
 }
 
+/** An instant as text, with `Z` or an offset: `2026-11-28T02:00Z`. @throws LW_OPTION_INVALID naming `option` */
+export function instantOfText(text: string, option: string): Date {
+  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN
+  if (Number.isNaN(time)) throw optionError(option, 'an instant with Z or an offset, such as 2026-11-28T02:00Z', text)
+  return new Date(time)
+}
+
 /** An instant that was given as an option. @throws LW_OPTION_INVALID naming `option` */
 export function instant(value: unknown, option: string): Date | undefined {
   if (value === undefined) return undefined

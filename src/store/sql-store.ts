@@ -21,6 +21,7 @@ import { expire, findLate } from './queries/expire.ts'
 import { appendFeed, type FeedPlace, type FeedSnapshot, readFeed, readSteps } from './queries/feed.ts'
 import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
+import { pin } from './queries/pin.ts'
 import { firedAt, firingHistory, firingOfJob, forgetFirings, lastSuccess, nextDueSchedule } from './queries/firings.ts'
 import { history } from './queries/history.ts'
 import { blockedKeys, sweepKeys, unblockKey } from './queries/keys.ts'
@@ -162,6 +163,7 @@ export function createStore(connection: Connection): Store {
     renewZones: (zoneData, renew) => renewZones(connection, zoneData, renew),
     schedules: (id) => listSchedules(connection, id),
     removeSchedule: (id) => removeSchedule(connection, id),
+    pin: (schedule, key, at) => pin(connection, schedule, key, at),
     firedAt: (id, nominals) => firedAt(connection, id, nominals),
     firingOf: (job) => firingOfJob(connection, slotOf(job), job),
     firings: (id, before, limit) => firingHistory(connection, id, before, limit),

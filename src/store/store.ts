@@ -211,6 +211,8 @@ export interface Store {
   schedules(id?: string): Promise<ScheduleRow[]>
   removeSchedule(id: string): Promise<boolean>
   /** The jobs of those of the instants that have fired. */
+  /** The instant that a key stands for at a schedule, this one or now if it is new; undefined when it stands for another. */
+  pin(schedule: string, key: string, at: Date | undefined): Promise<Date | undefined>
   firedAt(schedule: string, nominals: readonly Date[]): Promise<{ nominal: Date; job: string }[]>
   /** What a job, live or finished, knows of the schedule that made it. */
   firingOf(job: string): Promise<StoredFiring | undefined>

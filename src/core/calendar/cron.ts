@@ -67,29 +67,29 @@ const dialects: Readonly<Record<Dialect, DialectRules>> = {
   eventbridge: { layouts: { 6: [...five, 'year'] }, grammar: quartzGrammar, hasNicknames: false, days: 'one' },
 }
 
-const nicknames: Readonly<Record<string, string>> = {
-  '@yearly': '0 0 1 1 *',
-  '@annually': '0 0 1 1 *',
-  '@monthly': '0 0 1 * *',
-  '@weekly': '0 0 * * 0',
-  '@daily': '0 0 * * *',
-  '@midnight': '0 0 * * *',
-  '@hourly': '0 * * * *',
-}
+const nicknames: ReadonlyMap<string, string> = new Map([
+  ['@yearly', '0 0 1 1 *'],
+  ['@annually', '0 0 1 1 *'],
+  ['@monthly', '0 0 1 * *'],
+  ['@weekly', '0 0 * * 0'],
+  ['@daily', '0 0 * * *'],
+  ['@midnight', '0 0 * * *'],
+  ['@hourly', '0 * * * *'],
+])
 
 /**
  * Reads a cron text; `seed` decides the values of `H`.
  * @throws LW_OPTION_INVALID naming the field and the rule it breaks
  */
 export function parseCron(text: string, dialect: Dialect = 'vixie', seed?: string): Cron {
-  const rules = dialects[dialect]
+  const rules = Object.hasOwn(dialects, dialect) ? dialects[dialect] : undefined
   if (!rules) throw optionError('dialect', `one of ${Object.keys(dialects).join(', ')}`, dialect)
   if (typeof text !== 'string') throw optionError('cron', 'a text, or a list of them', text)
   const comment = dialect === 'temporal' ? /\s*#.*$/s : /$/
   const [, timezone, body = ''] = /^(?:(?:CRON_TZ|TZ)=(\S+)\s+)?(.*)$/s.exec(text.trim().replace(comment, '')) ?? []
   const special = dialect === 'eventbridge' ? eventbridge(body) : rules.hasNicknames ? interval(body, text) : body
   if (typeof special !== 'string') return { ...special, timezone }
-  const nickname = rules.hasNicknames ? nicknames[special.toLowerCase()] : undefined
+  const nickname = rules.hasNicknames ? nicknames.get(special.toLowerCase()) : undefined
   if (nickname === undefined && special.startsWith('@')) throw unknownNickname(special, rules)
   const items = (nickname ?? special).split(/\s+/)
   const layout = nickname === undefined ? rules.layouts[items.length] : five
@@ -174,7 +174,7 @@ function unknownNickname(body: string, { hasNicknames }: DialectRules): Error {
       },
     )
   const known = hasNicknames
-    ? `one of ${Object.keys(nicknames).join(', ')}, @every 5m`
+    ? `one of ${[...nicknames.keys()].join(', ')}, @every 5m`
     : 'fields, since this dialect has no nicknames'
   return optionError('cron', known, body)
 }

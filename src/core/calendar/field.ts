@@ -46,6 +46,7 @@ const weekdayFromOne: Field = { name: 'day of week', low: 1, high: 7, names: wee
 
 /** The values of a field, in order. @throws LW_OPTION_INVALID naming the field */
 export function valuesOf(text: string, field: Field, grammar: Grammar): number[] {
+  if (text === '*') return range(field.low, field.high, 1)
   const values = text.split(',').flatMap((item) => rangeOf(item, { field, grammar, text }))
   return [...new Set(values)].toSorted((a, b) => a - b)
 }

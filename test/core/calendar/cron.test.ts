@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { LegworkError } from '../../../src/core/errors.ts'
 import type { TimetableSpec } from '../../../src/core/calendar/spec.ts'
 import { timetable } from '../../../src/core/calendar/timetable.ts'
 
@@ -29,6 +31,7 @@ test.each([
   ['quartz', '0 0 0 L-2 * ?', '2026-01-29T00:00 2026-02-26T00:00 2026-03-29T00:00'],
   ['quartz', '0 0 0 LW * ?', '2026-01-30T00:00 2026-02-27T00:00 2026-03-31T00:00'],
   ['quartz', '0 0 0 1W * ?', '2026-02-02T00:00 2026-03-02T00:00 2026-04-01T00:00'],
+  ['quartz', '0 0 0 1W AUG ?', '2026-08-03T00:00 2027-08-02T00:00 2028-08-01T00:00'],
   ['quartz', '0 0 0 15W * ?', '2026-01-15T00:00 2026-02-16T00:00 2026-03-16T00:00'],
   ['quartz', '0 0 0 31W * ?', '2026-01-30T00:00 2026-03-31T00:00 2026-05-29T00:00'],
   ['quartz', '0 0 0 ? * 6L', '2026-01-30T00:00 2026-02-27T00:00 2026-03-27T00:00'],
@@ -85,6 +88,7 @@ test.each([
   ['vixie', 'H * * * *', 'id of a schedule'],
   ['vixie', '0 0 30 2 *', 'no date fits'],
   ['vixie', '@reboot', 'no machine that starts'],
+  ['vixie', '__proto__', '5 (minute hour day month weekday) fields'],
   ['vixie', '@fortnightly', '@monthly'],
   ['vixie', '@every soon', '90s, 5m or 1h30m'],
   ['vixie', '@every 10ms', 'at least one second'],
@@ -99,4 +103,38 @@ test.each([
   const make = () => timetable({ cron, dialect })
   expect(make).toThrow(expect.objectContaining({ code: 'LW_OPTION_INVALID' }))
   expect(make).toThrow(reason)
+})
+
+test('any text is a timetable that fires and can be described, or is refused with a reason', () => {
+  const odd = fc.stringMatching(/^(\?|H|L|\d{1,2}|[a-z]{3}|\d-\d{1,2}|\dL|\d#\d|\d{1,2}W)(\/\d)?$/)
+  const item = fc.oneof(
+    { weight: 5, arbitrary: fc.constantFrom('*', '1', '2-5', '*/3', '3,6') },
+    { weight: 1, arbitrary: odd },
+  )
+  const field = fc.oneof(
+    { weight: 4, arbitrary: item },
+    fc.array(item, { maxLength: 3 }).map((items) => items.join(',')),
+  )
+  const text = fc.oneof(
+    fc.array(field, { minLength: 5, maxLength: 7 }).map((all) => all.join(' ')),
+    fc.string(),
+  )
+  const dialect = fc.constantFrom('vixie', 'seconds', 'temporal', 'quartz', 'eventbridge')
+  let valid = 0
+  fc.assert(
+    fc.property(text, dialect, (cron, given) => {
+      try {
+        const table = timetable({ cron, dialect: given, timezone: 'Europe/Berlin' }, { seed: 'fuzz' })
+        const first = table.next(new Date('1970-01-01T00:00Z'))!
+        expect(table.describe()).toMatch(/^[A-Z].*\.$/)
+        expect(table.previous(table.next(first) ?? new Date('9999-01-01T00:00Z'))).toEqual(first)
+        valid++
+      } catch (error) {
+        if (!(error instanceof LegworkError)) throw error
+        expect(error.code).toBe('LW_OPTION_INVALID')
+      }
+    }),
+    { numRuns: 6_000 },
+  )
+  expect(valid).toBeGreaterThan(100)
 })
