@@ -3,29 +3,17 @@ import { planBulk, runBulk, startBulk } from './bulk.ts'
 import type { Change } from './core/change.ts'
 import type { JobCall } from './core/call.ts'
 import type { AnyJob } from './core/definition.ts'
-import type {
-  BatchOptions,
-  BulkKind,
-  BulkOptions,
-  BulkRef,
-  CloseOptions,
-  EnqueueOptions,
-  Legwork,
-  LegworkOptions,
-  WorkOptions,
-} from './api.ts'
-import { type Clock, systemClock } from './core/clock.ts'
+import type { BatchOptions, BulkKind, BulkOptions, BulkRef, CloseOptions, EnqueueOptions, WorkOptions } from './api.ts'
+import type { Clock } from './core/clock.ts'
 import { milliseconds } from './core/duration.ts'
 import { LegworkError } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import type { LeadArguments, Leader, LockArguments } from './core/lock.ts'
-import { checkSchedules } from './drafts.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Bounds, createBounds } from './bounds.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
-import type { EngineHooks } from './hooks.ts'
 import { createKeys, type Keys } from './keys.ts'
 import type { Locks } from './lock/locks.ts'
 import { createLocks } from './locks.ts'
@@ -40,11 +28,10 @@ import { Producer } from './producer.ts'
 import type { AccessParts } from './schedule-access.ts'
 import type { Scheduler } from './schedule/scheduler.ts'
 import type { Schedules } from './schedule-api.ts'
-import { createSchedules, saveOwn } from './schedules.ts'
-import { announce, definitionMap, definitionNamed, retentionOf } from './settings.ts'
-import { createToken, Tokens, useToken } from './tokens.ts'
+import { createSchedules } from './schedules.ts'
+import { definitionNamed } from './settings.ts'
+import { createToken, type Tokens, useToken } from './tokens.ts'
 import { stopOnSignals } from './signals.ts'
-import { openStore } from './store/open.ts'
 import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 import type { QueueStatus } from './store/queries/queues.ts'
@@ -57,38 +44,7 @@ import type { Middleware } from './worker/executor.ts'
 import type { Worker } from './worker/worker.ts'
 import { createWorker } from './working.ts'
 
-/**
- * Opens the engine: connects, brings the schema up to date, and is ready to enqueue. It runs jobs once `work` is called.
- * @throws LW_JOB_NAME_TAKEN, LW_OPTION_INVALID, LW_DATABASE_LOCKED, LW_DATABASE_UNREACHABLE, LW_SCHEMA_NEWER
- * @example const lw = await legwork({ jobs: [hello] })
- */
-export function legwork(options: LegworkOptions): Promise<Legwork> {
-  return openEngine(options)
-}
-
-export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
-  const definitions = definitionMap(options.jobs)
-  const retention = retentionOf(options.retention)
-  const { schedules = [], calendars = {} } = options
-  checkSchedules(schedules)
-  const clock = options.clock ?? systemClock
-  const token = options.token ?? process.env['LEGWORK_TOKEN']
-  const tokens = new Tokens(clock, options.secret ?? process.env['LEGWORK_SECRET'])
-  const store = await openStore(options.database)
-  try {
-    await store.migrate()
-    await announce(store, definitions, options.queues)
-    const changed = await saveOwn(store, schedules, calendars)
-    const parts = { store, definitions, retention, clock, tokens, token, schedules, calendars, use: options.use ?? [] }
-    const engine: Legwork & EngineHooks = new Engine(parts, changed)
-    return engine
-  } catch (error) {
-    await store.close()
-    throw error
-  }
-}
-
-interface EngineParts extends Pick<AccessParts, 'schedules' | 'calendars'>, HandlerOptions {
+export interface EngineParts extends Pick<AccessParts, 'schedules' | 'calendars'>, HandlerOptions {
   readonly store: Store
   readonly clock: Clock
   readonly tokens: Tokens
@@ -97,8 +53,8 @@ interface EngineParts extends Pick<AccessParts, 'schedules' | 'calendars'>, Hand
   readonly use: readonly Middleware[]
 }
 
-/** Wires the parts; the work is theirs. */
-class Engine {
+/** Wires the parts of one process; the work is theirs. It is open when it is made: see open.ts. */
+export class Engine {
   readonly #parts: EngineParts
   readonly #refs: RefParts
   readonly #events = new Emitter()

@@ -1,4 +1,4 @@
-export { legwork } from './engine.ts'
+export { legwork } from './open.ts'
 export { timetable } from './core/calendar/timetable.ts'
 export { job } from './core/definition.ts'
 export { schedule } from './core/schedule.ts'

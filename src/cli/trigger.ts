@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { instantOfText } from '../core/instant.ts'
 import { LegworkError } from '../core/errors.ts'
-import { legwork } from '../engine.ts'
+import { legwork } from '../open.ts'
 import { type Command, UsageError } from './command.ts'
 import { exitCodes } from './exit-codes.ts'
 import { argsOf } from './args.ts'

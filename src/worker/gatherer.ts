@@ -1,4 +1,4 @@
-import { definitionFor } from '../core/version.ts'
+import { definitionFor } from './versions.ts'
 import { type BatchPlan, BatchMeeting, batchPlanOf } from '../core/batch-handler.ts'
 import type { Cancel, Clock } from '../core/clock.ts'
 import type { JobContext } from '../core/context.ts'

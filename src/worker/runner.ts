@@ -1,4 +1,4 @@
-import { definitionFor } from '../core/version.ts'
+import { definitionFor } from './versions.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Durability } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'

@@ -1,4 +1,4 @@
-import { pinsOf } from '../core/version.ts'
+import { pinsOf } from './versions.ts'
 import { hostname } from 'node:os'
 import { type Cancel, type Clock, pause, systemClock } from '../core/clock.ts'
 import type { Durability } from '../core/durable.ts'
