@@ -30,6 +30,7 @@ create table legwork.definition (
   priority      smallint not null,
   input_schema  jsonb,
   output_schema jsonb,
+  needs         text[] not null default '{}', -- labels of the workers that can run it
   seen_at       timestamptz not null default legwork.now()
 );
 
@@ -87,17 +88,19 @@ create unique index job_unique on legwork.job (slot, name, unique_key) where uni
 create index job_tags on legwork.job using gin (tags) where tags is not null;
 
 -- Which job holds a key now. waiting: jobs may have been set aside for it. A row without a job is a key that has to be
--- handed to the next in line.
+-- handed to the next in line. blocked_at: its job has failed for good, and nothing of the key runs until a person decides.
 create table legwork.key_holder (
   slot    smallint not null,
   name    text collate "C" not null,
   key     text collate "C" not null,
   job_id  bigint,
+  blocked_at timestamptz,
   waiting boolean not null default false,
   -- the key first: then its index can only be read by keys, not slot by slot, whatever an old statistic says
   primary key (key, name, slot)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 create index key_holder_free on legwork.key_holder (slot, name, key) where job_id is null;
+create index key_holder_blocked on legwork.key_holder (slot, blocked_at) where blocked_at is not null;
 
 -- One row per process that runs jobs; liveness is its heartbeat. suspect: the job it runs that was running when a worker
 -- died before; one at a time, so that the next death says whether it was that one.
@@ -116,7 +119,8 @@ create table legwork.worker (
   version     text not null,
   names       text[] not null,
   pins        text[] not null,
-  queues      text[]
+  queues      text[],
+  labels      text[] not null default '{}'
 ) with (fillfactor = 50);
 create index worker_alive on legwork.worker (id) where ended_at is null;
 

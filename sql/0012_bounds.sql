@@ -101,11 +101,12 @@ begin
 end $$;
 
 -- The waiting job that takes the input of one for which there is no room: the last of the same name and key, in the same queue.
+-- What says itself which jobs are the same is not mixed up with others.
 create function legwork.coalesce_into(b legwork.bound, j jsonb) returns bigint language plpgsql as $$
 declare
   target bigint;
 begin
-  if not j ? 'key' then return null; end if;
+  if not j ? 'key' or j ?| '{unique,rule,once}' then return null; end if;
   select o.id into target from legwork.job o
    where o.slot = 0 and o.name = j->>'name' and o.key = j->>'key' and o.queue_id = b.queue_id and o.state in (1, 2, 3)
      and o.worker_id is null and o.claim = 0

@@ -8,11 +8,13 @@ import type { Duration } from './core/duration.ts'
 import type { EngineEvents, EventName } from './core/events.ts'
 import type { WallTime } from './core/instant.ts'
 import type { LimitRule, Rate } from './core/limit.ts'
+import type { Lead, TakeLock } from './core/lock.ts'
 import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
 import type { Schedule } from './core/schedule.ts'
 import type { Bounds } from './bounds.ts'
 import type { BoundOptions } from './core/bound.ts'
+import type { Keys } from './keys.ts'
 import type { Breakers, Limits } from './limits.ts'
 import type { Schedules } from './schedule-api.ts'
 import type { UniqueOptions } from './core/unique.ts'
@@ -22,6 +24,7 @@ import type { JobRef } from './live/ref.ts'
 import type { DatabaseOption } from './store/open.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 import type { QueueStatus } from './store/queries/queues.ts'
+import type { LockStatus } from './store/queries/locks.ts'
 import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Transaction } from './store/transaction/transaction.ts'
 import type { Middleware } from './worker/executor.ts'
@@ -125,11 +128,25 @@ export interface LegworkOptions {
   readonly clock?: Clock
 }
 
+/** What holds for a queue in one process. */
+export interface QueueWork {
+  /** Most jobs of it at once. Default: as many as the process runs. */
+  readonly concurrency?: number
+  /** How many jobs of it are taken while others with weight 1 give one. Default 1. */
+  readonly weight?: number
+}
+
 export interface WorkOptions {
   /** How many handlers run at once in this process. Default 10. */
   readonly concurrency?: number
-  /** The queues to serve: names, or names with a limit of their own in this process. Default: all. */
-  readonly queues?: readonly string[] | Readonly<Record<string, number>>
+  /** The queues to serve: names, or names with what holds for them in this process; a number is `concurrency`. Default: all. */
+  readonly queues?: readonly string[] | Readonly<Record<string, number | QueueWork>>
+  /** Places of `concurrency` that are kept free for jobs of a priority and more urgent ones. Default none. */
+  readonly reserve?: Readonly<Record<string, number>>
+  /** How long a job waits before it goes up one class (`'low'` to `'normal'`, 10), so that urgent ones do not hold it up for ever. Default never. */
+  readonly aging?: Duration
+  /** What this process can do: it takes jobs whose `needs` are among these, and jobs without needs. Default none. */
+  readonly labels?: readonly string[]
   /** A worker silent for longer is dead and its jobs go to others. Default `'10s'`; a heartbeat is sent four times as often. */
   readonly lease?: Duration
   /** How often to look for work without being told. Default `'1s'`. */
@@ -228,6 +245,14 @@ export interface Legwork {
   readonly bounds: Bounds
   /** The breakers, at run time. */
   readonly breakers: Breakers
+  /** The keys that are blocked by a job that failed. */
+  readonly keys: Keys
+  /** Runs something while no other process has the lock of that name. In handlers use the `lock` of the context. */
+  readonly lock: TakeLock
+  /** Runs something in one process of many. */
+  readonly leader: Lead
+  /** The locks that somebody has or waits for, by name. */
+  locks(): Promise<LockStatus[]>
   /** The processes that run jobs or did in the last day, newest first. */
   workers(): Promise<WorkerRecord[]>
   /** Listens to what this process does. Returns how to stop. */

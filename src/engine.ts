@@ -20,10 +20,15 @@ import { LegworkError } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import { checkSchedules } from './drafts.ts'
+import type { LeadArguments, Leader, LockArguments } from './core/lock.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Bounds, createBounds } from './bounds.ts'
 import { type Breakers, createBreakers, createLimits, type Limits } from './limits.ts'
+import type { EngineHooks } from './hooks.ts'
+import { createKeys, type Keys } from './keys.ts'
+import type { Locks } from './lock/locks.ts'
+import { createLocks } from './locks.ts'
 import { Hub } from './live/hub.ts'
 import { type BatchRef, createBatchRef } from './live/batch.ts'
 import type { ForkOptions } from './live/fork.ts'
@@ -42,6 +47,7 @@ import { openStore } from './store/open.ts'
 import type { Enqueued, NewJob } from './store/queries/enqueue.ts'
 import type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 import type { QueueStatus } from './store/queries/queues.ts'
+import type { LockStatus } from './store/queries/locks.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { WorkerRecord } from './store/queries/workers.ts'
 import type { Store } from './store/store.ts'
@@ -57,18 +63,6 @@ import { createWorker } from './working.ts'
  */
 export function legwork(options: LegworkOptions): Promise<Legwork> {
   return openEngine(options)
-}
-
-/** What legwork/testing asks of an engine beyond the public API. */
-export interface EngineHooks {
-  /** Whether this process holds jobs. */
-  readonly busy: boolean
-  /** `patient`: jobs that gather for a batch are left to do so. */
-  idle(patient?: boolean): Promise<void>
-  /** Resolves when no statement is under way: at most handlers run. */
-  calm(): Promise<void>
-  /** Ends as a killed process does: nobody is told, nothing is handed back. */
-  abandon(): Promise<void>
 }
 
 export async function openEngine(options: LegworkOptions): Promise<Legwork & EngineHooks> {
@@ -108,11 +102,13 @@ class Engine {
   readonly #events = new Emitter()
   readonly #hub: Hub
   readonly #producer: Producer
+  readonly #locks: Locks
   readonly limits: Limits
   readonly bounds: Bounds
   readonly breakers: Breakers
   readonly schedules: Schedules
   readonly #scheduler: Scheduler
+  readonly keys: Keys
   #worker: Worker | undefined
   #closing: Promise<void> | undefined
   #enqueuing = 0
@@ -140,6 +136,8 @@ class Engine {
     const scheduling = createSchedules({ ...parts, refs: this.#refs, events: this.#events })
     this.schedules = scheduling.operations
     this.#scheduler = scheduling.scheduler
+    this.keys = createKeys(settings)
+    this.#locks = createLocks({ ...settings, clock })
     this.#hub.open()
     if (changed) this.#hub.tell({ schedules: true })
   }
@@ -242,6 +240,20 @@ class Engine {
     await this.#queuesChanged()
   }
 
+  async lock<T>(name: string, ...rest: LockArguments<T>): Promise<T> {
+    this.#open()
+    return this.#locks.lock(name, ...rest)
+  }
+
+  leader(name: string, ...rest: LeadArguments): Leader {
+    this.#open()
+    return this.#locks.leader(name, ...rest)
+  }
+
+  async locks(): Promise<LockStatus[]> {
+    return this.#open().store.locks()
+  }
+
   async workers(): Promise<WorkerRecord[]> {
     return this.#open().store.workers(200)
   }
@@ -255,7 +267,8 @@ class Engine {
     if (this.#worker) return
     const given = options.stopOnSignal ?? '25s'
     const stop = given !== false && milliseconds(given, 'stopOnSignal')
-    const worker = createWorker({ ...this.#parts, scheduler: this.#scheduler }, this.#refs, this.#events, options)
+    const parts = { ...this.#parts, scheduler: this.#scheduler, lock: this.#locks.lockOfAttempt }
+    const worker = createWorker(parts, this.#refs, this.#events, options)
     this.#worker = worker
     await worker.start()
     if (stop !== false) this.#forgetSignals = stopOnSignals(() => this.close({ timeout: stop }))
@@ -278,6 +291,7 @@ class Engine {
   async calm(): Promise<void> {
     await this.#producer.drained()
     await this.#worker?.calm()
+    await this.#locks.calm()
   }
 
   abandon(): Promise<void> {
@@ -287,6 +301,7 @@ class Engine {
 
   async #abandon(): Promise<void> {
     this.#forgetSignals?.()
+    this.#locks.abandon()
     await this.#worker?.abandon()
     this.#refs.results.close()
     await this.#hub.close()
@@ -298,7 +313,9 @@ class Engine {
       while (this.#enqueuing > 0) await new Promise<void>((resolve) => this.#enqueued.push(resolve))
       if (this.#producer.busy) await this.#producer.drained() // otherwise the worker stops within this call
       this.#producer.close()
+      this.#locks.standDown()
       await this.#worker?.stop(timeout)
+      await this.#locks.close(timeout)
       this.#refs.results.close()
       await this.#hub.close()
     } finally {
@@ -325,8 +342,7 @@ class Engine {
 
   #definition(job: AnyJob | string): AnyJob {
     const { definitions } = this.#open()
-    if (typeof job !== 'string') return job
-    return definitionNamed(definitions, job)
+    return typeof job === 'string' ? definitionNamed(definitions, job) : job
   }
 
   #add(row: NewJob, tx: unknown): Promise<Enqueued[]> {

@@ -18,6 +18,7 @@ export type {
   Legwork,
   LegworkOptions,
   QueueOptions,
+  QueueWork,
   WorkOptions,
 } from './api.ts'
 export type { DstPolicy } from './core/calendar/clock-rule.ts'
@@ -42,11 +43,12 @@ export {
   type BatchOutcomes,
 } from './core/batch-handler.ts'
 export type { BoundOptions, BoundRule, WhenFull } from './core/bound.ts'
+export type { Keys } from './keys.ts'
 export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'
 export type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from './core/context.ts'
 export type { Change } from './core/change.ts'
-export type { AnyJob, Contract, Handler, JobDefinition, JobOptions } from './core/definition.ts'
+export type { AnyJob, Contract, Handler, JobDefinition, JobOptions, KeyFailure } from './core/definition.ts'
 export type {
   BeginOptions,
   Checkpoint,
@@ -76,6 +78,7 @@ export type {
   SchedulePolicies,
 } from './core/schedule.ts'
 export type { BackfillOptions, PauseOptions, ScheduleStatus, Schedules } from './schedule-api.ts'
+export type { HeldLock, Lead, Leader, LeaderOptions, LockOptions, TakeLock } from './core/lock.ts'
 export type { BreakerOptions, Limit, LimitOptions, LimitRule, Rate, RateOptions } from './core/limit.ts'
 export type { Backoff, RetryOptions } from './core/retry.ts'
 export type { Size } from './core/size.ts'
@@ -93,6 +96,8 @@ export type { AttemptRecord, JobRecord } from './store/queries/find.ts'
 export type { FiringRecord } from './store/queries/firings.ts'
 export type { JobFilter, JobPage, ListOptions } from './store/queries/list.ts'
 export type { StepRecord, UndoRecord } from './store/queries/look.ts'
+export type { BlockedKey } from './store/queries/keys.ts'
+export type { LockStatus } from './store/queries/locks.ts'
 export type { QueueStatus } from './store/queries/queues.ts'
 export type { WorkerRecord } from './store/queries/workers.ts'
 export type { Transaction } from './store/transaction/transaction.ts'

@@ -7,6 +7,7 @@ import { LegworkError, optionError } from './core/errors.ts'
 import { Emitter } from './core/events.ts'
 import { firingOf } from './core/firing.ts'
 import { isFinal } from './core/states.ts'
+import type { TakeLock } from './core/lock.ts'
 import type { JobHistory } from './store/history.ts'
 import type { Middleware } from './worker/executor.ts'
 import { Run } from './workflow/run.ts'
@@ -149,6 +150,7 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
     progress: quiet,
     slowDown: async () => undefined,
     schedule: schedule && { ...firingOf(schedule), lastSuccess: async () => undefined },
+    lock: lockNobody,
     ...durable,
   }
 }
@@ -156,6 +158,12 @@ function contextOf(definition: AnyJob, { job }: JobHistory, input: unknown, dura
 /** A job that waits is run with the next attempt; of one that has ended it is the last one that counts. */
 function attemptOfNextRun({ state, attempt }: JobHistory['job']): number {
   return isFinal(state) || state === 'running' ? attempt : attempt + 1
+}
+
+/** What is done under a lock asks for its steps all the same. */
+const lockNobody: TakeLock = async (name, ...rest) => {
+  const work = rest.length === 1 ? rest[0] : rest[1]
+  return work({ name, token: 0n, signal: new AbortController().signal })
 }
 
 function noTerms(): never {

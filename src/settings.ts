@@ -1,16 +1,19 @@
-import type { LegworkOptions, WorkOptions } from './api.ts'
+import type { LegworkOptions, QueueWork, WorkOptions } from './api.ts'
 import { boundPlans } from './core/bound.ts'
 import { jsonSchemaOf } from './core/codec.ts'
-import type { AnyJob } from './core/definition.ts'
+import { type AnyJob, labelList } from './core/definition.ts'
 import { milliseconds, positive } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { checkName, declarationsOf, plainPlan, queuePrefix, storedRule } from './core/limit.ts'
+import { priorityNamed } from './core/priority.ts'
 import { nearest } from './core/suggest.ts'
 import type { Retention } from './store/queries/upkeep.ts'
 import type { Store } from './store/store.ts'
 import { version } from './version.ts'
+import type { QueueShare } from './worker/directory.ts'
 import type { Middleware } from './worker/executor.ts'
-import type { WorkerOptions } from './worker/worker.ts'
+import type { Kept } from './worker/reserve.ts'
+import type { WorkerOptions } from './worker/options.ts'
 
 /** Checks the options of `work` and fills in the defaults. */
 export function workerOptions(
@@ -24,7 +27,10 @@ export function workerOptions(
   }
   return {
     concurrency,
-    queues: queueLimits(options.queues, concurrency),
+    queues: queueShares(options.queues, concurrency),
+    reserve: keptPlaces(options.reserve, concurrency),
+    aging: options.aging === undefined ? undefined : positive(options.aging, 'aging'),
+    labels: labelList(options.labels ?? [], 'labels'),
     lease: positive(options.lease ?? '10s', 'lease'),
     poll: positive(options.poll ?? '1s', 'poll'),
     grace: milliseconds(options.grace ?? '1s', 'grace'),
@@ -47,18 +53,6 @@ export function definitionMap(jobs: readonly AnyJob[]): Map<string, AnyJob> {
   return map
 }
 
-/** @throws LW_JOB_UNKNOWN */
-export function definitionNamed(definitions: ReadonlyMap<string, AnyJob>, name: string): AnyJob {
-  const found = definitions.get(name)
-  if (found) return found
-  const guess = nearest(name, definitions.keys())
-  throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(name)} was given to legwork().`, {
-    hint:
-      guess === undefined ? `Known: ${[...definitions.keys()].join(', ') || 'none'}.` : `Did you mean ${show(guess)}?`,
-    details: { name, ...(guess !== undefined && { nearest: guess }) },
-  })
-}
-
 function withOlder(first: AnyJob, job: AnyJob): AnyJob {
   const { name, version: own } = job
   if (first.version === undefined || own === undefined)
@@ -70,6 +64,18 @@ function withOlder(first: AnyJob, job: AnyJob): AnyJob {
       hint: 'Give each its own version.',
     })
   return { ...first, older: new Map([...first.older, [own, job]]) }
+}
+
+/** The definition of that name. @throws LW_JOB_UNKNOWN with the nearest */
+export function definitionNamed(definitions: ReadonlyMap<string, AnyJob>, name: string): AnyJob {
+  const found = definitions.get(name)
+  if (found) return found
+  const guess = nearest(name, definitions.keys())
+  const known = [...definitions.keys()].join(', ') || 'none'
+  throw new LegworkError('LW_JOB_UNKNOWN', `No job named ${show(name)} was given to legwork().`, {
+    hint: guess === undefined ? `Known: ${known}.` : `Did you mean ${show(guess)}?`,
+    details: { name, ...(guess !== undefined && { nearest: guess }) },
+  })
 }
 
 /** Writes what this process knows, for plain-SQL producers and tools. */
@@ -89,6 +95,7 @@ export async function announce(
       startWithin: definition.startWithin,
       inputSchema: schema(jsonSchemaOf(definition.inputSchema, 'input')),
       outputSchema: schema(jsonSchemaOf(definition.outputSchema, 'output')),
+      needs: definition.needs,
     })),
   )
   await announceLimits(store, all, queues)
@@ -129,14 +136,28 @@ export function retentionOf(given: LegworkOptions['retention'] = {}): Retention 
   }
 }
 
-function queueLimits(queues: WorkOptions['queues'], concurrency: number): ReadonlyMap<string, number> | undefined {
+function queueShares(queues: WorkOptions['queues'], concurrency: number): ReadonlyMap<string, QueueShare> | undefined {
   if (queues === undefined) return undefined
-  const entries = Array.isArray(queues)
-    ? queues.map((name: string) => [name, Infinity] as const)
-    : Object.entries(queues as Record<string, number>)
-  for (const [name, limit] of entries) {
-    if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1))
-      throw optionError(`queues.${name}`, 'a whole number from 1', limit)
-  }
-  return new Map(entries.map(([name, limit]) => [name, Math.min(limit, limit === Infinity ? Infinity : concurrency)]))
+  if (Array.isArray(queues)) return new Map(queues.map((name: string) => [name, { limit: Infinity, weight: 1 }]))
+  return new Map(
+    Object.entries(queues as Record<string, number | QueueWork>).map(([name, given]) => {
+      const isNumber = typeof given === 'number'
+      const { concurrency: limit = Infinity, weight = 1 } = isNumber ? { concurrency: given } : given
+      const option = `queues.${name}${isNumber ? '' : '.concurrency'}`
+      if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1))
+        throw optionError(option, 'a whole number from 1', limit)
+      if (!(weight > 0 && weight <= 1_000)) throw optionError(`queues.${name}.weight`, 'above 0 and up to 1000', weight)
+      return [name, { limit: limit === Infinity ? Infinity : Math.min(limit, concurrency), weight }]
+    }),
+  )
+}
+
+function keptPlaces(reserve: WorkOptions['reserve'] = {}, concurrency: number): Kept[] {
+  const kept = Object.entries(reserve).map(([name, places]) => {
+    if (!Number.isInteger(places) || places < 0) throw optionError(`reserve.${name}`, 'a whole number from 0', places)
+    return { priority: priorityNamed(name, 'reserve'), places }
+  })
+  const sum = kept.reduce((total, { places }) => total + places, 0)
+  if (sum >= concurrency) throw optionError('reserve', `fewer places than concurrency, ${concurrency}`, reserve)
+  return kept.filter(({ places }) => places > 0)
 }

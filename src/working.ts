@@ -3,6 +3,7 @@ import { bulkJob } from './bulk.ts'
 import type { AnyJob } from './core/definition.ts'
 import type { Emitter } from './core/events.ts'
 import type { Scheduler } from './schedule/scheduler.ts'
+import type { LockOfAttempt } from './core/lock.ts'
 import { createFamily } from './family.ts'
 import { cancelChildren } from './live/cancel.ts'
 import type { RefParts } from './live/ref.ts'
@@ -17,11 +18,12 @@ interface WorkingParts {
   readonly use: NonNullable<LegworkOptions['use']>
   readonly tokens: TokenMaker
   readonly scheduler: Scheduler
+  readonly lock: LockOfAttempt
 }
 
 /** The worker of an engine: tells the hub what it changes, and hears from it what others do. It has not started yet. */
 export function createWorker(
-  { retention, use, tokens, scheduler }: WorkingParts,
+  { retention, use, tokens, scheduler, lock }: WorkingParts,
   refs: RefParts,
   events: Emitter,
   options: WorkOptions,
@@ -33,6 +35,7 @@ export function createWorker(
     store,
     clock,
     events,
+    lock,
     definitions: withOwn(refs.definitions, bulkJob(refs)),
     durable: (workerId) => createWorkflow({ store, clock, events, workerId, family, tokens, onWritten }),
     options: workerOptions(options, retention, use),

@@ -1,6 +1,7 @@
 import type { Duration } from './duration.ts'
 import type { Checkpoint, DurableContext } from './durable.ts'
 import type { ScheduleFacts } from './firing.ts'
+import type { TakeLock } from './lock.ts'
 
 /** Anything JSON can hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined }
@@ -62,6 +63,13 @@ export interface JobContext<Input = unknown, Signals = Record<string, unknown>, 
    * @example if (response.headers.get('x-ratelimit-remaining') === '0') await slowDown({ for: '30s' })
    */
   readonly slowDown: (wish: SlowDown) => Promise<void>
+  /**
+   * Runs something while nobody else, in any process, has the lock of that name. The signal of the job ends the wait, and
+   * aborts what is done under the lock. The job keeps its place of `concurrency` while it waits: give a `timeout`.
+   * @throws LW_WAIT_TIMEOUT, LW_WAIT_ABORTED, LW_LOCK_LOST, LW_OPTION_INVALID
+   * @example await lock('ledger', { timeout: '10s' }, ({ token }) => ledger.close(input.month, token))
+   */
+  readonly lock: TakeLock
   /**
    * Tells whoever watches how far the work is: a percentage from 0 to 100 with an optional message, or any JSON.
    * Cheap to call often: updates are grouped and the latest wins.

@@ -6,7 +6,7 @@ import type { JobContext } from './context.ts'
 import type { Checkpoint } from './durable.ts'
 import { type Duration, milliseconds, positive } from './duration.ts'
 import { optionError } from './errors.ts'
-import { type BreakerOptions, type Limit, type LimitPlan, limitPlans } from './limit.ts'
+import { type BreakerOptions, type Limit, type LimitPlan, limitPlans, workerLimit } from './limit.ts'
 import { type Priority, priorityNumber } from './priority.ts'
 import { type RetryOptions, type RetryPolicy, retryPolicy } from './retry.ts'
 import { parseSize, type Size } from './size.ts'
@@ -30,6 +30,12 @@ export type SignalsOf<S extends SignalSchemas> = string extends keyof S
 export type CheckpointOf<C extends Schema | undefined> = C extends Schema
   ? Checkpoint<StandardSchemaV1.InferInput<C>, StandardSchemaV1.InferOutput<C>>
   : Checkpoint
+
+/** One breaker, or several. */
+type BreakerOption = string | BreakerOptions | readonly (string | BreakerOptions)[]
+
+/** What becomes of a key whose job fails. */
+export type KeyFailure = 'skip' | 'block' | 'park'
 
 /** A schema for each topic. */
 export type SignalSchemas = Readonly<Record<string, Schema>>
@@ -64,12 +70,20 @@ export interface JobOptions<
   /** Jobs of this definition with the same key run one at a time, in the order they were enqueued. */
   readonly key?: (input: InputOf<I>) => string | undefined
   /**
+   * What becomes of a key whose job fails. `'skip'`: a job keeps its key while it waits for a retry; when it is dead the next
+   * one goes on. `'block'`: when it is dead, nothing of the key runs until it is retried or `lw.keys.unblock` is called.
+   * `'park'`: it goes to the end of the line for each retry, and the next one goes on meanwhile. Default `'skip'`.
+   */
+  readonly keyFailure?: KeyFailure
+  /**
    * How many run at once and how often one begins, over all processes: a number, a rate like `'100/1m'`, options, or a list
    * of these. What has no room waits without spending an attempt. Default none.
    */
   readonly limit?: Limit<InputOf<I>> | readonly Limit<InputOf<I>>[]
   /** What these jobs need and what may break down: while its breaker is open, none of them begins. */
-  readonly breaker?: string | BreakerOptions | readonly (string | BreakerOptions)[]
+  readonly breaker?: BreakerOption
+  /** Only workers that have all of these `labels` run it. Default none. */
+  readonly needs?: readonly string[]
   readonly tags?: readonly string[]
   /**
    * For `unique: { onConflict: 'merge' }`: the input of the job that waits, and that of the call, as JSON holds them; returns
@@ -117,8 +131,12 @@ export interface JobDefinition<in out In = unknown, Parsed = unknown, Return = u
   readonly startWithin: number | undefined
   readonly priority: number
   readonly key: ((input: In) => string | undefined) | undefined
-  /** Its limits and breakers. */
+  readonly keyFailure: KeyFailure
+  /** Its limits and breakers over all processes. */
   readonly limits: readonly LimitPlan[]
+  /** Most that run at once in one process. */
+  readonly perWorker: number | undefined
+  readonly needs: readonly string[]
   readonly tags: readonly string[]
   readonly merge: ((waiting: Wire<In>, added: Wire<In>) => In) | undefined
   readonly crashes: number
@@ -168,9 +186,7 @@ export function job<
 ): JobDefinition<InputOf<I>, ParsedInputOf<I>, ReturnOf<O, R>, ResultOf<O, R>> {
   const given: JobOptions<I, O, S, C> = options ?? {}
   checkTexts(name, given)
-  checkIsolation(name, given)
-  checkPin(name, given)
-  checkBatch(name, given.isolate, handler)
+  checkIsolation(name, given, handler)
   return build({
     name,
     queue: given.queue ?? 'default',
@@ -183,12 +199,14 @@ export function job<
     startWithin: given.startWithin === undefined ? undefined : positive(given.startWithin, 'startWithin'),
     priority: priorityNumber(given.priority ?? 'normal', 'priority'),
     key: given.key,
-    limits: limitPlans(name, given.limit, given.breaker),
+    keyFailure: keyFailurePolicy(given.keyFailure ?? 'skip'),
+    ...limitsOf(name, given),
+    needs: labelList(given.needs ?? [], 'needs'),
     tags: Object.freeze([...new Set(given.tags ?? [])]),
     merge: given.merge,
     crashes: crashLimit(given.crashes ?? 5),
     drift: driftPolicy(given.drift ?? 'allow'),
-    ...versionOf(given.version, given.pin),
+    ...versionOf(name, given),
     isolate: given.isolate,
     module: given.module,
     memory: given.memory === undefined ? undefined : parseSize(given.memory, 'memory'),
@@ -211,6 +229,20 @@ function build<In, Parsed, Return, Result>(
   return definition
 }
 
+function limitsOf<In>(
+  name: string,
+  { limit, breaker }: { limit?: Limit<In> | readonly Limit<In>[]; breaker?: BreakerOption },
+): { limits: readonly LimitPlan[]; perWorker: number | undefined } {
+  return { limits: limitPlans(name, limit, breaker), perWorker: workerLimit(limit) }
+}
+
+/** Labels as an option gives them, each once. @throws LW_OPTION_INVALID naming `option` */
+export function labelList(labels: readonly string[], option: string): readonly string[] {
+  if (!Array.isArray(labels) || !labels.every(isName))
+    throw optionError(option, 'a list of text of 1 to 200 characters without spaces at the ends', labels)
+  return Object.freeze([...new Set(labels)])
+}
+
 function checkTexts(
   name: unknown,
   { queue, key, merge, tags = [] }: { queue?: unknown; key?: unknown; merge?: unknown; tags?: unknown },
@@ -227,18 +259,18 @@ function isName(text: unknown): boolean {
   return typeof text === 'string' && /^[^\0]{1,200}$/su.test(text) && text.trim() === text && text.isWellFormed()
 }
 
-function checkIsolation(name: string, options: JobOptions<Schema | undefined, Schema | undefined>): void {
+function checkIsolation(
+  name: string,
+  options: JobOptions<Schema | undefined, Schema | undefined>,
+  handler: unknown,
+): void {
   const { isolate, module } = options
+  checkBatch(name, isolate, handler)
   if (isolate === undefined) return
   if (isolate !== 'thread' && isolate !== 'process') throw optionError('isolate', "'thread' or 'process'", isolate)
   if (!module?.startsWith('file:')) {
     throw optionError(`module of the isolated job "${name}"`, 'import.meta.url of the file that exports it', module)
   }
-}
-
-/** A module is looked up by the name of the job. */
-function checkPin(name: string, { pin, isolate }: { pin?: unknown; isolate?: unknown }): void {
-  if (pin && isolate !== undefined) throw optionError(`pin of the isolated job "${name}"`, 'left out', pin)
 }
 
 /** Each isolated run has one job. */
@@ -251,6 +283,12 @@ function crashLimit(crashes: number): number {
   if (!Number.isInteger(crashes) || crashes < 1 || crashes > 1_000)
     throw optionError('crashes', 'a whole number from 1 to 1000', crashes)
   return crashes
+}
+
+function keyFailurePolicy(policy: KeyFailure): KeyFailure {
+  if (policy !== 'skip' && policy !== 'block' && policy !== 'park')
+    throw optionError('keyFailure', "'skip', 'block' or 'park'", policy)
+  return policy
 }
 
 function driftPolicy(drift: 'allow' | 'error'): 'allow' | 'error' {

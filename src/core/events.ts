@@ -72,6 +72,10 @@ export interface EngineEvents {
     readonly is: Date | undefined
     readonly reason: string
   }
+  /** This process leads from now on. */
+  leading: { readonly leader: string; readonly token: bigint }
+  /** This process leads no more. */
+  deposed: { readonly leader: string; readonly reason: string }
   /** Something in the background went wrong; the engine goes on. */
   error: { readonly during: string; readonly error: unknown }
 }

@@ -27,8 +27,11 @@ export interface LimitRule {
 export interface LimitOptions<In = unknown> extends LimitRule {
   /** What is limited. Definitions that name the same limit share it. Default: the name of the job. */
   readonly name?: string
-  /** One limit per value: of the job's key, or of what this returns. A job without a value is not limited. */
-  readonly per?: 'key' | ((input: Wire<In>) => string | undefined)
+  /**
+   * One limit per value: of the job's key, or of what this returns. A job without a value is not limited. `'worker'`: so many
+   * `running` in each process, others take the rest.
+   */
+  readonly per?: 'key' | 'worker' | ((input: Wire<In>) => string | undefined)
   /** How much of the rate one job takes. Default 1. */
   readonly cost?: number | ((input: Wire<In>) => number)
   /** Jobs that wait take turns between the values of this, a tenant for instance, instead of first come, first served. */
@@ -94,11 +97,31 @@ export function limitPlans<In>(
   limit: Limit<In> | readonly Limit<In>[] | undefined,
   breaker: string | BreakerOptions | readonly (string | BreakerOptions)[] | undefined,
 ): readonly LimitPlan[] {
-  const plans = [...listOf(limit).map((each) => limitPlan(job, each)), ...listOf(breaker).map(breakerPlan)]
+  const plans = [
+    ...listOf(limit)
+      .filter((each) => !isPerWorker(each))
+      .map((each) => limitPlan(job, each)),
+    ...listOf(breaker).map(breakerPlan),
+  ]
   const twice = plans.find((plan, place) => plans.findIndex(({ name }) => name === plan.name) < place)
   if (twice)
     throw optionError('limit', `a list in which each has a name of its own; two are named ${show(twice.name)}`, limit)
   return Object.freeze(plans)
+}
+
+/** Most that run at once in one process: the limit `per: 'worker'`; undefined without one. @throws LW_OPTION_INVALID */
+export function workerLimit<In>(limit: Limit<In> | readonly Limit<In>[] | undefined): number | undefined {
+  const own = listOf(limit).filter(isPerWorker)
+  for (const { running, per: _, ...rest } of own) {
+    wholeNumber(running, 'limit.running')
+    if (Object.keys(rest).length > 0)
+      throw optionError("limit with per: 'worker'", 'running alone', { running, per: 'worker', ...rest })
+  }
+  return own.length === 0 ? undefined : Math.min(...own.map(({ running }) => Number(running)))
+}
+
+function isPerWorker<In>(limit: Limit<In>): limit is LimitOptions<In> & { readonly per: 'worker' } {
+  return typeof limit === 'object' && limit !== null && limit.per === 'worker'
 }
 
 /** A rule as the database stores it. @throws LW_OPTION_INVALID */
@@ -163,7 +186,7 @@ function limitPlan<In>(job: string, limit: Limit<In>): LimitPlan {
   const { name, per, cost = 1, fair, weight = {} } = given
   if (name !== undefined) checkName(name, 'limit.name')
   if (per !== undefined && per !== 'key' && typeof per !== 'function')
-    throw optionError('limit.per', "'key' or a function of the input", per)
+    throw optionError('limit.per', "'key', 'worker' or a function of the input", per)
   if (per === 'key' && typeof given.running === 'number')
     throw optionError(
       'limit.running',

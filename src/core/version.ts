@@ -11,10 +11,15 @@ export interface StoredVersion {
 }
 
 /** The version of a definition, which knows of no others. @throws LW_OPTION_INVALID for a pin without a version */
-export function versionOf(version: unknown, pin: unknown): Pick<AnyJob, 'version' | 'pin' | 'older'> {
+export function versionOf(
+  name: string,
+  { version, pin, isolate }: { version?: unknown; pin?: unknown; isolate?: unknown },
+): Pick<AnyJob, 'version' | 'pin' | 'older'> {
   if (pin !== undefined && typeof pin !== 'boolean') throw optionError('pin', 'true or false', pin)
   const given = typeof version === 'number' ? String(version) : text(version, 'version')
   if (pin && given === undefined) throw optionError('version', 'given when `pin` is', version)
+  // the module of one is looked up by the name of the job
+  if (pin && isolate !== undefined) throw optionError(`pin of the isolated job "${name}"`, 'left out', pin)
   return { version: given, pin: pin ?? false, older: new Map() }
 }
 

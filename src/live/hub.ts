@@ -13,6 +13,8 @@ export interface Hint {
   readonly changed?: readonly string[]
   /** Running jobs whose cancel was asked for. */
   readonly cancel?: readonly string[]
+  /** Locks that became free while somebody waits. */
+  readonly freed?: readonly string[]
   /** So many jobs ended or changed that they are not named. */
   readonly many?: boolean
   /** Queues were made, paused or resumed. */
@@ -122,6 +124,7 @@ function merge(a: Hint, b: Hint): Hint {
     ended: [...(a.ended ?? []), ...(b.ended ?? [])],
     changed: [...(a.changed ?? []), ...(b.changed ?? [])],
     cancel: [...(a.cancel ?? []), ...(b.cancel ?? [])],
+    freed: [...new Set([...(a.freed ?? []), ...(b.freed ?? [])])],
     queues: a.queues === true || b.queues === true,
     many: a.many === true || b.many === true,
     schedules: a.schedules === true || b.schedules === true,

@@ -31,12 +31,12 @@ function both(a: Settled, b: Settled): Settled {
 }
 
 function giveBackSafely(connection: Connection, scope: SettleScope, returns: readonly Return[]): Promise<Settled> {
-  if (!returns.some((item) => item.limited)) return giveBack(connection, scope, returns)
+  if (!returns.some((item) => item.limited || item.yields !== undefined)) return giveBack(connection, scope, returns)
   return together(connection, (tx) => giveBack(tx, scope, returns))
 }
 
 async function finishSafely(connection: Connection, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
-  if (endings.some((ending) => ending.awaited || ending.limited))
+  if (endings.some((ending) => ending.awaited || ending.limited || ending.keepsKey))
     return together(connection, (tx) => finish(tx, scope, endings))
   const first = await finish(connection, scope, endings, true)
   const { freed } = first

@@ -23,8 +23,8 @@ import { fork } from './queries/fork.ts'
 import { attempts, ended, find, missing } from './queries/find.ts'
 import { firedAt, firingHistory, firingOfJob, forgetFirings, lastSuccess, nextDueSchedule } from './queries/firings.ts'
 import { history } from './queries/history.ts'
-import { sweepKeys } from './queries/keys.ts'
-import { probeLanes, queues } from './queries/lanes.ts'
+import { blockedKeys, sweepKeys, unblockKey } from './queries/keys.ts'
+import { laneAges, probeLanes, queues } from './queries/lanes.ts'
 import {
   declareLimits,
   limitNames,
@@ -34,6 +34,7 @@ import {
   settingHistory,
 } from './queries/limit-settings.ts'
 import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
+import { forgetLocks, freeLock, listLocks, renewLocks, takeLock } from './queries/locks.ts'
 import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
 import { lookAtSteps, lookAtUndos } from './queries/look.ts'
@@ -107,9 +108,14 @@ export function createStore(connection: Connection): Store {
     bounds: (name) => listBounds(connection, name),
     boundUsage: (name, limit) => boundUsage(connection, name, limit),
     settingHistory: (kind, name) => settingHistory(connection, kind, name),
+    takeLock: (take) => takeLock(connection, take),
+    renewLocks: (calls) => renewLocks(connection, calls),
+    freeLock: (call) => freeLock(connection, call),
+    locks: () => listLocks(connection),
     stage: (slot, limit) => stage(connection, slot, limit),
     nextDue: (slot) => nextDue(connection, slot),
     probeLanes: (slot, gaps) => probeLanes(connection, slot, gaps),
+    laneAges: (slot, lanes, names) => laneAges(connection, slot, lanes, names),
 
     registerWorker: (info) => registerWorker(connection, info),
     beatWorker: (id, running, state) => beatWorker(connection, id, running, state),
@@ -175,6 +181,9 @@ export function createStore(connection: Connection): Store {
       const expired = await connection.transaction((tx) => expire(tx, slot, workerId, ids))
       return { ...expired, more: expired.jobs.length === limit }
     },
+    blockedKeys: async (name) =>
+      (await Promise.all((await slots()).map((slot) => blockedKeys(connection, slot, name)))).flat(),
+    unblockKey: async (name, key) => unblockIn(connection, await slots(), name, key),
     async sweep(slot) {
       await foldCounters(connection)
       const freed = await connection.transaction((tx) => sweepKeys(tx, slot))
@@ -243,6 +252,22 @@ async function stepTransaction(
   return result
 }
 
+/** A key is on one slot, that of its jobs' queue; which one is known where it is blocked. */
+function unblockIn(
+  connection: Connection,
+  slots: readonly number[],
+  name: string,
+  key: string,
+): ReturnType<Store['unblockKey']> {
+  return connection.transaction(async (tx) => {
+    for (const slot of slots) {
+      const woken = await unblockKey(tx, slot, name, key)
+      if (woken) return woken
+    }
+    return undefined
+  })
+}
+
 async function endedBySlot(connection: Connection, ids: readonly string[]): ReturnType<Store['ended']> {
   const parts = await Promise.all(
     [...groupBy(ids, slotOf)].map(async ([slot, own]) => {
@@ -282,6 +307,7 @@ async function maintain(
   await mendBounds(connection)
   await forgetWorkers(connection, workerMemory)
   await forgetFirings(connection, Math.max(retention.done, workerMemory))
+  await forgetLocks(connection)
   if (!connection.traits.vacuums)
     await connection.script(
       'vacuum analyze legwork.job, legwork.lease, legwork.tally, legwork.key_holder, legwork.count',

@@ -11,6 +11,7 @@ import type { Expired } from './queries/expire.ts'
 import type { Fork, ForkPlan } from './queries/fork.ts'
 import type { FeedEntry, FeedPlace, FeedSnapshot } from './queries/feed.ts'
 import type { HistoryRow } from './queries/history.ts'
+import type { BlockedKey } from './queries/keys.ts'
 import type { Gap, LaneName, QueueRow } from './queries/lanes.ts'
 import type { JobFilter, JobPage, ListOptions } from './queries/list.ts'
 import type { DefinitionRow, QueueStatus } from './queries/queues.ts'
@@ -22,6 +23,7 @@ import type { StoredFiring } from '../core/firing.ts'
 import type { StoredRule } from '../core/limit.ts'
 import type { LimitDeclaration, LimitRow, SettingRow } from './queries/limit-settings.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
+import type { LockCall, LockStatus, LockTake } from './queries/locks.ts'
 import type { Ending, Return, Settled, SettleScope } from './queries/settle.ts'
 import type { Signal, TokenUse } from './queries/signals.ts'
 import type { Memory, StepEntry, StepJob, StepResult, StepWrite } from './queries/steps.ts'
@@ -70,6 +72,14 @@ export interface Store {
   settingHistory(kind: 'limit' | 'breaker' | 'bound', name: string): Promise<SettingRow[]>
   /** A running job asks its limits to let nobody begin for `ms`: how many that are, undefined when it is not this worker's any more. */
   slowDown(workerId: number, job: StepJob, ms: number, name: string | undefined): Promise<number | undefined>
+  /** Gives a call the lock, with a token that is larger than that of any holder before; undefined when it is not free. */
+  takeLock(take: LockTake): Promise<bigint | undefined>
+  /** Of each call, whether it still has its lock, for another lease. */
+  renewLocks(calls: readonly LockCall[]): Promise<boolean[]>
+  /** Frees the lock of a call, or takes it out of the line: whether it had it until now, and whether somebody waits. */
+  freeLock(call: Pick<LockCall, 'name' | 'who'>): Promise<{ mine: boolean; wanted: boolean }>
+  /** Locks that somebody has or waits for, by name. */
+  locks(): Promise<LockStatus[]>
   settle(scope: SettleScope, endings: readonly Ending[], returns: readonly Return[]): Promise<Settled>
   appendFeed(slot: number, entries: readonly FeedEntry[]): Promise<ReadonlySet<string>>
   /** Writes what durable jobs remember; returns the jobs that are still this worker's. */
@@ -130,6 +140,12 @@ export interface Store {
   stage(slot: number, limit: number): Promise<Staged>
   nextDue(slot: number): Promise<number | undefined>
   probeLanes(slot: number, gaps: readonly Gap[]): Promise<readonly LaneName[]>
+  /** Since when the first job of each lane that has one of these names waits; all in the database's milliseconds. */
+  laneAges(
+    slot: number,
+    lanes: readonly (LaneName & { readonly floor: number })[],
+    names: readonly string[],
+  ): Promise<{ now: number; lanes: readonly (LaneName & { since: number | undefined })[] }>
 
   registerWorker(info: WorkerInfo): Promise<number>
   beatWorker(id: number, running: number, state: 'running' | 'stopping'): Promise<boolean>
@@ -211,6 +227,10 @@ export interface Store {
   resumeQueue(name: string): Promise<void>
   define(rows: readonly DefinitionRow[]): Promise<void>
 
+  /** The keys of which nothing runs until a person decides, of one job name or all; the oldest first, at most 1,000. */
+  blockedKeys(name: string | undefined): Promise<BlockedKey[]>
+  /** Lets the next job of a blocked key go: the lanes it is in, undefined when the key was not blocked. */
+  unblockKey(name: string, key: string): Promise<readonly LaneName[] | undefined>
   /** Frees keys whose next in line was missed, folds counters; cheap, often. */
   /** Ends jobs that wait and should have started before now, at most so many; of how many it knew. */
   expire(slot: number, workerId: number, limit: number): Promise<Expired & { readonly more: boolean }>

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Legwork } from '../api.ts'
 import type { EventName } from '../core/events.ts'
-import type { EngineHooks } from '../engine.ts'
+import type { EngineHooks } from '../hooks.ts'
 
 const activity: readonly EventName[] = [
   'started',

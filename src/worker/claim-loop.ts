@@ -1,7 +1,10 @@
+import type { Clock } from '../core/clock.ts'
 import type { Emitter } from '../core/events.ts'
+import type { Lane } from '../store/queries/claim.ts'
 import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { Store } from '../store/store.ts'
 import type { Lanes } from './lanes.ts'
+import type { Reserve } from './reserve.ts'
 import type { Holdings } from './running.ts'
 
 /** Most jobs one statement claims, and most that wait in memory beside those that run. */
@@ -12,13 +15,15 @@ const stockMs = 100
 
 export interface ClaimLoopParts {
   readonly store: Store
+  readonly clock: Clock
   readonly holdings: Holdings
   readonly events: Emitter
   readonly lanes: () => readonly Lanes[]
   readonly workerId: () => number
-  readonly names: readonly string[]
   readonly pins: readonly string[]
   readonly concurrency: number
+  /** Places that are kept for urgent jobs, if any are. */
+  readonly reserve: Reserve | undefined
   /** Most jobs of a queue this process may hold running; Infinity where there is no limit of its own. */
   readonly queueLimit: (queueId: number) => number
   /** Of the jobs that are held, how many need no place of their own; and how many more would fill what is being gathered. */
@@ -34,6 +39,7 @@ export interface ClaimLoopParts {
 export class ClaimLoop {
   readonly #parts: ClaimLoopParts
   #lastBatch = 0
+  #turn = 0
   readonly inFlight = new Set<number>()
   #running: Promise<void> | undefined
   #stopped = true
@@ -78,7 +84,7 @@ export class ClaimLoop {
     try {
       while (!this.#stopped && this.#parts.lanes().some((lanes) => lanes.hot)) {
         let asked = false
-        for (const lanes of this.#parts.lanes()) asked = (await this.#claimFrom(lanes)) || asked
+        for (const lanes of this.#inOrder()) asked = (await this.#claimFrom(lanes)) || asked
         if (!asked) return
       }
     } catch (error) {
@@ -88,15 +94,25 @@ export class ClaimLoop {
     }
   }
 
+  /** Those with the most urgent jobs first; those that are alike in turn. */
+  #inOrder(): readonly Lanes[] {
+    const lanes = this.#parts.lanes()
+    if (lanes.length === 1) return lanes
+    const start = this.#turn++ % lanes.length
+    const here = this.#parts.clock.now()
+    return [...lanes.slice(start), ...lanes.slice(0, start)].toSorted((a, b) => {
+      const [first, second] = [a.best(here), b.best(here)]
+      return first === second ? 0 : first - second
+    })
+  }
+
   /** False when there is no room, or nothing to look at. */
   async #claimFrom(lanes: Lanes): Promise<boolean> {
-    const { store, holdings, workerId, names, pins, queueLimit, onClaimed } = this.#parts
-    const limit = this.#wanted()
-    const plan =
-      limit > 0 && lanes.hot
-        ? lanes.plan(limit, (queueId) => this.#room(queueLimit(queueId), holdings.ofQueue(queueId)))
-        : []
+    const { store, workerId, pins, onClaimed } = this.#parts
+    const limit = Math.min(this.#wanted(), this.#roomFor(lanes))
+    const plan = limit > 0 && lanes.hot ? this.#plan(lanes, limit) : []
     if (plan.length === 0) return false
+    const { names } = lanes.rules
     const batch = ++this.#lastBatch
     this.inFlight.add(batch)
     const began = performance.now()
@@ -119,6 +135,19 @@ export class ClaimLoop {
     return true
   }
 
+  #plan(lanes: Lanes, limit: number): Lane[] {
+    const { holdings, queueLimit, clock, reserve } = this.#parts
+    const room = (queueId: number) => this.#room(queueLimit(queueId), holdings.ofQueue(queueId))
+    return lanes.plan(limit, room, clock.now(), reserve?.spare(holdings.all()))
+  }
+
+  /** How many more jobs of these lanes fit into this process. */
+  #roomFor({ rules: { names, most } }: Lanes): number {
+    if (most === Infinity) return largestBatch
+    const held = this.#parts.holdings.all().filter(({ job, settling }) => !settling && names.includes(job.name))
+    return Math.max(0, most - held.length)
+  }
+
   /**
    * How many jobs to ask for now; 0 while what is at hand is more than half of what we want there. Outcomes that are
    * being written do not count, so that claiming and writing overlap, up to a batch of them: memory stays bounded.
@@ -137,7 +166,9 @@ export class ClaimLoop {
     return limit === Infinity ? largestBatch : Math.max(0, limit - held)
   }
 
+  /** None beside a reserve: what waits in memory would stand before an urgent job that comes later. */
   #stock(): number {
+    if (this.#parts.reserve) return 0
     const elapsed = performance.now() - this.#measuredAt
     if (elapsed > stockMs / 4) {
       this.#perMs = (this.#perMs + this.#finished / elapsed) / 2

@@ -6,6 +6,7 @@ import { cleanText, optionError } from '../core/errors.ts'
 import { firingOf, type LastSuccess, type ScheduleFacts, type StoredFiring } from '../core/firing.ts'
 import { instant } from '../core/instant.ts'
 import type { Emitter } from '../core/events.ts'
+import type { TakeLock } from '../core/lock.ts'
 import type { Held } from './running.ts'
 import type { Writer } from './writer.ts'
 
@@ -22,6 +23,7 @@ export interface ContextParts {
   slowDown(ms: number, name: string | undefined): Promise<void>
   /** The newest run of a schedule that completed. */
   lastSuccess(schedule: string): Promise<LastSuccess | undefined>
+  readonly lock: TakeLock
   /** What the handler gets as its input; asked once. */
   input(): unknown
 }
@@ -131,6 +133,9 @@ export class Context implements JobContext {
   }
   get slowDown(): JobContext['slowDown'] {
     return async (wish) => this.#parts.slowDown(slowFor(wish, this.#parts.now()), wish.limit)
+  }
+  get lock(): TakeLock {
+    return this.#parts.lock
   }
   get progress(): JobContext['progress'] {
     return (value: Json, message?: string) => writeProgress(this.#parts, percentOf(value, message))

@@ -1,15 +1,31 @@
+import type { Clock } from '../core/clock.ts'
 import type { Emitter } from '../core/events.ts'
 import type { LaneName, QueueRow } from '../store/queries/lanes.ts'
 import type { Store } from '../store/store.ts'
-import { Lanes } from './lanes.ts'
+import { type LaneRules, Lanes } from './lanes.ts'
 
 export interface DirectoryParts {
   readonly store: Store
   readonly events: Emitter
-  /** The queues to serve with their limits in this process; undefined for all. */
-  readonly queues: ReadonlyMap<string, number> | undefined
+  readonly clock: Clock
+  /** The queues to serve with what holds for them in this process; undefined for all. */
+  readonly queues: ReadonlyMap<string, QueueShare> | undefined
+  /** Which jobs are claimed together. */
+  readonly groups: readonly LaneGroup[]
+  /** Milliseconds after which a waiting job goes up one class; undefined for never. */
+  readonly aging: number | undefined
   /** Called when something new may wait. */
   readonly onNews: () => void
+}
+
+/** Jobs that are claimed together, and how many of them this process may hold at once. */
+export type LaneGroup = Pick<LaneRules, 'names' | 'most'>
+
+export interface QueueShare {
+  /** Most jobs of the queue this process may hold; Infinity without a cap. */
+  readonly limit: number
+  /** How many turns it gets while others get one. */
+  readonly weight: number
 }
 
 /** Which queues there are, which of them this worker serves, and where in them jobs wait. */
@@ -17,16 +33,17 @@ export class Directory {
   readonly #parts: DirectoryParts
   readonly #queues = new Map<number, QueueRow>()
   #limits: ReadonlySet<string> = new Set()
-  readonly #lanes = new Map<number, Lanes>([[0, new Lanes(0)]])
+  readonly #lanes = new Map<number, readonly Lanes[]>()
   #reading: Promise<void> | undefined
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts
+    this.#lanesOf(0)
   }
 
-  /** One set of lanes per slot. */
+  /** One set of lanes per slot and group. */
   get lanes(): readonly Lanes[] {
-    return [...this.#lanes.values()]
+    return [...this.#lanes.values()].flat()
   }
 
   get slots(): readonly number[] {
@@ -44,14 +61,14 @@ export class Directory {
 
   /** Most jobs of the queue this process may hold. */
   limitOf(queueId: number): number {
-    return this.#parts.queues?.get(this.nameOf(queueId)) ?? Infinity
+    return this.#parts.queues?.get(this.nameOf(queueId))?.limit ?? Infinity
   }
 
   /** Jobs may wait in these lanes. */
   heat(lanes: readonly LaneName[]): void {
     for (const name of lanes) {
       const queue = this.#queues.get(name.queueId)
-      if (queue) this.#lanes.get(queue.slot)?.heat(name)
+      if (queue) for (const set of this.#lanesOf(queue.slot)) set.heat(name)
     }
     if (lanes.some((name) => !this.#queues.has(name.queueId))) void this.read()
   }
@@ -64,11 +81,11 @@ export class Directory {
 
   /** Nothing that was seen before counts any more. */
   restart(): void {
-    for (const lanes of this.#lanes.values()) lanes.restart()
+    for (const lanes of this.lanes) lanes.restart()
   }
 
   heatAll(): void {
-    for (const lanes of this.#lanes.values()) lanes.heatAll()
+    for (const lanes of this.lanes) lanes.heatAll()
   }
 
   /** Reads the queues and whether they are paused, and looks for new priorities. Never throws: the next poll reads again. */
@@ -92,10 +109,11 @@ export class Directory {
     const limits = new Set(await store.limitNames())
     if (!isSame(limits, this.#limits)) this.#limits = limits
     const served = [...this.#queues.values()].filter((queue) => !queues || queues.has(queue.name))
-    for (const { slot } of served) if (!this.#lanes.has(slot)) this.#lanes.set(slot, new Lanes(slot))
-    for (const lanes of this.#lanes.values()) {
+    for (const { slot } of served) this.#lanesOf(slot)
+    for (const lanes of this.lanes) {
       lanes.serve(served.filter((queue) => queue.slot === lanes.slot && !queue.paused))
       await this.#findPriorities(lanes)
+      await this.#findAges(lanes)
     }
     this.heatAll()
     onNews()
@@ -108,6 +126,24 @@ export class Directory {
       for (const lane of fresh) lanes.heat(lane)
       found = fresh.length > 0
     }
+  }
+
+  async #findAges(lanes: Lanes): Promise<void> {
+    const { store, clock, aging } = this.#parts
+    const starts = lanes.starts()
+    if (aging === undefined || starts.length === 0) return
+    const ages = await store.laneAges(lanes.slot, starts, lanes.rules.names)
+    lanes.age(ages.lanes, ages.now, clock.now())
+  }
+
+  #lanesOf(slot: number): readonly Lanes[] {
+    const { groups, queues, aging } = this.#parts
+    const known = this.#lanes.get(slot)
+    if (known) return known
+    const weightOf = (queueId: number) => queues?.get(this.nameOf(queueId))?.weight ?? 1
+    const made = groups.map((group) => new Lanes(slot, { ...group, weightOf, aging }))
+    this.#lanes.set(slot, made)
+    return made
   }
 }
 

@@ -21,6 +21,7 @@ import {
   writeProgress,
 } from './context.ts'
 import type { Isolation } from './isolate/isolation.ts'
+import type { LockOfAttempt, TakeLock } from '../core/lock.ts'
 import type { Held } from './running.ts'
 import { Controlled, refusalOf, Remote, verdictOf } from './verdict.ts'
 import type { Writer } from './writer.ts'
@@ -37,6 +38,7 @@ export interface ExecutorParts {
   readonly installation: () => string
   readonly slowDown: (held: Held, ms: number, name: string | undefined) => Promise<void>
   readonly lastSuccess: (schedule: string) => Promise<LastSuccess | undefined>
+  readonly lock: LockOfAttempt
   /** What remembers the steps of a handler that has any. */
   readonly durable: Durability['begin']
   /** Milliseconds a handler has between the abort of its signal and being left behind. */
@@ -47,6 +49,7 @@ export interface ExecutorParts {
 
 /** Runs one attempt from the claimed row to its outcome. Never throws: whatever goes wrong is an outcome. */
 export function execute(held: Held, definition: AnyJob, parts: ExecutorParts): void {
+  held.keyFailure = definition.keyFailure
   const refused = refusalOf(held.job)
   if (refused) {
     held.refused = true
@@ -71,6 +74,8 @@ class Attempt implements ContextParts {
   #parsed: unknown
   #durable: DurableRun | undefined
   #over = false
+  /** Aborts when the attempt is over; made when the handler asks for a lock. */
+  #locks: AbortController | undefined
   #stopTimer: Cancel | undefined
   #stopWaiting: Cancel | undefined
 
@@ -108,6 +113,10 @@ class Attempt implements ContextParts {
   }
   lastSuccess(schedule: string): Promise<LastSuccess | undefined> {
     return this.#parts.lastSuccess(schedule)
+  }
+  get lock(): TakeLock {
+    this.#locks ??= new AbortController()
+    return this.#parts.lock(this.held.stop.signal, this.#locks.signal)
   }
   now(): number {
     return this.#parts.clock.now()
@@ -242,6 +251,7 @@ class Attempt implements ContextParts {
     this.#stopTimer?.()
     this.#stopWaiting?.()
     this.held.stop.watch(undefined)
+    this.#locks?.abort(attemptOver(this.held))
     // One that ends in this attempt before its first step may have steps of earlier ones to undo.
     const isEnd = outcome.kind === 'dead' || outcome.kind === 'cancelled' || outcome.kind === 'completed'
     const durable = this.#durable ?? (isEnd && this.held.job.claim > 1 ? this.#remembering() : undefined)
@@ -274,6 +284,10 @@ class Attempt implements ContextParts {
       held.stop.abort(new LegworkError('LW_JOB_TIMEOUT', message))
     })
   }
+}
+
+function attemptOver({ job: { id, name } }: Held): LegworkError {
+  return new LegworkError('LW_LOCK_LOST', `The attempt of job ${id} (${name}) is over, and its locks were freed.`)
 }
 
 function wireOf(held: Held): unknown {

@@ -1,6 +1,29 @@
 import type { Claimed, Lane } from '../store/queries/claim.ts'
 import type { Gap, LaneName, QueueRow } from '../store/queries/lanes.ts'
 import { Floor } from './floor.ts'
+import type { Spare } from './reserve.ts'
+import { Shares } from './shares.ts'
+
+/** What one set of lanes is for, and how its order is decided. */
+export interface LaneRules {
+  /** The names of the jobs that are claimed from these lanes. */
+  readonly names: readonly string[]
+  /** Most of them at once in this process; Infinity without such a cap. */
+  readonly most: number
+  /** How many turns a queue gets while others get one. */
+  readonly weightOf?: (queueId: number) => number
+  /** Milliseconds after which a waiting job goes up one class; undefined for never. */
+  readonly aging?: number | undefined
+}
+
+/** How old the first job of a lane is. */
+export interface LaneAge extends LaneName {
+  /** When it began to wait, in the database's time; undefined when there is none. */
+  readonly since: number | undefined
+}
+
+/** Priorities from one name to the next: `'low'` to `'normal'`. */
+const priorityClass = 10
 
 interface LaneState {
   readonly queueId: number
@@ -17,6 +40,8 @@ interface LaneState {
   rescanAt: number
   /** When to look from the very beginning again. */
   restartAt: number
+  /** Since when its first job waits, in the database's time; only known where jobs age. */
+  since: number | undefined
 }
 
 /** Priorities of jobs are from -100 to 100; the probes look between and around the known ones. */
@@ -41,12 +66,17 @@ const restartEvery = 30_000
 /** Everything a worker knows about where its jobs wait: the lanes (queue, priority) of one slot. */
 export class Lanes {
   readonly slot: number
+  readonly rules: LaneRules
+  readonly #shares: Shares
   readonly #lanes = new Map<number, LaneState[]>()
   #served: readonly number[] = []
-  #turn = 0
+  /** The database's time as of the last look at the ages, and the process's then. */
+  #time = { database: 0, here: 0 }
 
-  constructor(slot: number) {
+  constructor(slot: number, rules: LaneRules = { names: [], most: Infinity }) {
     this.slot = slot
+    this.rules = rules
+    this.#shares = new Shares(rules.weightOf)
   }
 
   /** Which queues to serve from now on; one that leaves (paused) keeps its floors for when it comes back. */
@@ -75,43 +105,62 @@ export class Lanes {
   }
 
   /**
-   * The lanes to claim from: queues in turn, so that each goes first as often as the others, then by priority. When
-   * queues share a claim, only the best lane of each: what a lower one got would be missing for the jobs before it.
+   * The lanes to claim from: queues by whose turn it is, then by priority, or by urgency where jobs age. When queues share a
+   * claim, only the best lane of each: what a lower one got would be missing for the jobs before it.
    * @param limit how many jobs fit
    * @param room how many more jobs of a queue fit
+   * @param here the process's time, for ages
+   * @param spare how many more of a priority fit, where places are kept for urgent ones
    */
-  plan(limit: number, room: (queueId: number) => number): Lane[] {
-    const start = this.#served.length > 0 ? this.#turn++ % this.#served.length : 0
-    const order = [...this.#served.slice(start), ...this.#served.slice(0, start)]
-    const hot = order
-      .map((queueId) => ({
-        queueId,
-        room: room(queueId),
-        lanes: (this.#lanes.get(queueId) ?? []).filter((lane) => lane.hot),
-      }))
+  plan(limit: number, room: (queueId: number) => number, here = 0, spare?: Spare): Lane[] {
+    const waiting = this.#served
+      .map((queueId) => ({ queueId, room: room(queueId), lanes: this.#hotIn(queueId, here, spare) }))
       .filter((queue) => queue.lanes.length > 0 && queue.room > 0)
-    const shares = sharesOf(limit, hot)
+    const order = this.#shares.order(waiting)
+    const shares = this.#shares.divide(limit, order)
     const now = performance.now()
-    return hot.flatMap(({ queueId, lanes }) => {
-      const max = shares.get(queueId) ?? 0
-      const best = max === 0 ? 0 : hot.length > 1 ? 1 : lanes.length
-      return lanes.slice(0, best).map((lane) => {
+    return order.flatMap(({ queueId, lanes }) => {
+      const share = shares.get(queueId) ?? 0
+      const best = share === 0 ? 0 : order.length > 1 ? 1 : lanes.length
+      return lanes.slice(0, best).flatMap((lane) => {
+        const max = spare ? Math.min(share, spare.left(lane.priority)) : share
+        if (max === 0) return []
+        spare?.take(lane.priority, max)
         lane.heatsPlanned = lane.heats
-        return { queueId, priority: lane.priority, floor: startOf(lane, now), max }
+        return [{ queueId, priority: lane.priority, floor: startOf(lane, now), max }]
       })
     })
+  }
+
+  /** The most urgent lane in which something may wait; Infinity when there is none. */
+  best(here: number): number {
+    return Math.min(Infinity, ...this.#all().flatMap((lane) => (lane.hot ? [this.#urgency(lane, here)] : [])))
+  }
+
+  /** Where each known lane begins, for whoever asks how old its first job is. */
+  starts(): { readonly queueId: number; readonly priority: number; readonly floor: number }[] {
+    return this.#all().map(({ queueId, priority, floor }) => ({ queueId, priority, floor: floor.final }))
+  }
+
+  /** Learns how old the first jobs are. @param database the time in which `since` is told */
+  age(ages: readonly LaneAge[], database: number, here: number): void {
+    this.#time = { database, here }
+    for (const { queueId, priority, since } of ages) this.#lane(queueId, priority).since = since
   }
 
   /** Learns from a claim: floors rise; a lane that gave less than was asked is looked at once more, then cold. */
   learn(asked: readonly Lane[], claimed: Claimed, limit: number, ms: number): void {
     const counts = new Map<LaneState, number>()
     const last = new Map<LaneState, number>()
+    const { aging } = this.rules
     for (const job of claimed.jobs) {
       const lane = this.#lane(job.queueId, job.priority)
       lane.floor.passed(job.seq)
       counts.set(lane, (counts.get(lane) ?? 0) + 1)
       last.set(lane, Math.max(job.seq, last.get(lane) ?? 0))
+      if (aging !== undefined) lane.since = Math.max(lane.since ?? 0, job.createdAt) // the next is no older
     }
+    for (const [lane, jobs] of counts) this.#shares.took(lane.queueId, jobs)
     const full = claimed.jobs.length + claimed.parked >= limit
     for (const { queueId, priority, max, floor } of asked) {
       const lane = this.#lane(queueId, priority)
@@ -142,6 +191,21 @@ export class Lanes {
     })
   }
 
+  /** Those that may be claimed from, the most urgent first. */
+  #hotIn(queueId: number, here: number, spare: Spare | undefined): LaneState[] {
+    const hot = (this.#lanes.get(queueId) ?? []).filter(({ hot: is, priority }) => is && spare?.left(priority) !== 0)
+    if (this.rules.aging === undefined) return hot
+    return hot.toSorted((a, b) => this.#urgency(a, here) - this.#urgency(b, here))
+  }
+
+  /** A priority that goes up while the first of the lane waits. */
+  #urgency({ priority, since }: LaneState, here: number): number {
+    const { aging } = this.rules
+    if (aging === undefined || since === undefined) return priority
+    const now = this.#time.database + here - this.#time.here
+    return priority - (priorityClass * Math.max(0, now - since)) / aging
+  }
+
   #all(): LaneState[] {
     return this.#served.flatMap((id) => this.#lanes.get(id) ?? [])
   }
@@ -160,6 +224,7 @@ export class Lanes {
       again: false,
       rescanAt: 0,
       restartAt: 0,
+      since: undefined,
     }
     this.#lanes.set(
       queueId,
@@ -167,25 +232,6 @@ export class Lanes {
     )
     return lane
   }
-}
-
-/**
- * Divides a claim among the queues, or a crowded one would fill the stock alone. Equal shares; what a queue has no room
- * for goes to the others.
- */
-function sharesOf(
-  limit: number,
-  queues: readonly { readonly queueId: number; readonly room: number }[],
-): Map<number, number> {
-  const shares = new Map<number, number>()
-  let left = limit
-  let waiting = queues.length
-  for (const { queueId, room } of queues.toSorted((a, b) => a.room - b.room)) {
-    const share = Math.min(room, Math.ceil(left / waiting--))
-    shares.set(queueId, share)
-    left -= share
-  }
-  return shares
 }
 
 function heat(lane: LaneState): void {

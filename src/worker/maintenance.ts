@@ -162,8 +162,11 @@ export class Maintenance {
   #rescueRequest(): Parameters<Store['rescue']>[0] {
     const { workerId, lease, definitions, store } = this.#parts
     const limits = Object.fromEntries([...definitions()].map((definition) => [definition.name, definition.crashes]))
+    const blocking = new Set(
+      [...definitions()].flatMap(({ name, keyFailure }) => (keyFailure === 'block' ? [name] : [])),
+    )
     const onlyProcess = store.exclusive ? processToken : undefined
-    return { rescuer: workerId(), lease, onlyProcess, limits, defaultLimit: defaultCrashLimit }
+    return { rescuer: workerId(), lease, onlyProcess, limits, defaultLimit: defaultCrashLimit, blocking }
   }
 
   /** One at a time of each kind; a failure is reported and the next tick tries again. */

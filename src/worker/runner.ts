@@ -25,6 +25,7 @@ export interface RunnerParts {
   /** A running job asks its limits to let nobody begin for so many milliseconds. */
   readonly slowDown: ExecutorParts['slowDown']
   readonly lastSuccess: ExecutorParts['lastSuccess']
+  readonly lock: ExecutorParts['lock']
   /** Resolves when the database knows which suspect runs. */
   readonly markSuspect: (id: string | undefined) => Promise<void>
   /** A place has become free. */
@@ -48,11 +49,11 @@ export class Runner {
   #closed = false
 
   constructor(parts: RunnerParts) {
-    const { clock, events, writer, middleware, grace, installation, durable, slowDown, lastSuccess } = parts
+    const { clock, events, writer, middleware, grace, installation, durable, slowDown, lastSuccess, lock } = parts
     this.#parts = parts
     const isolation = () => this.#isolated()
     const onOutcome = (held: Held, outcome: Outcome) => this.#finish(held, outcome)
-    const common = { clock, events, writer, middleware, grace, installation, durable, slowDown, lastSuccess }
+    const common = { clock, events, writer, middleware, grace, installation, durable, slowDown, lastSuccess, lock }
     this.#executor = { ...common, isolation, onOutcome }
     this.#gatherer = new Gatherer({
       clock,

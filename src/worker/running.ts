@@ -1,4 +1,5 @@
 import type { LegworkError } from '../core/errors.ts'
+import type { KeyFailure } from '../core/definition.ts'
 import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { JobName } from '../core/events.ts'
 import { Stop } from './stop.ts'
@@ -33,6 +34,8 @@ export class Held {
   slow = 0
   /** It was not run, so that no attempt counts. */
   refused = false
+  /** What becomes of its key when it fails. */
+  keyFailure: KeyFailure = 'skip'
   /** Why it cannot even begin. */
   broken: unknown = undefined
 

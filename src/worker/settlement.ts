@@ -75,7 +75,13 @@ export function ending(
     awaited,
     ...placesOf(held),
     ...(held.refused && { refused: true }),
+    ...(blocks(held, state) && { keepsKey: true }),
   }
+}
+
+/** Whether nothing of its key may run until a person has looked at it. */
+function blocks({ keyFailure, job }: Held, state: Ending['state']): boolean {
+  return keyFailure === 'block' && (state === 'dead' || state === 'compensation_failed') && job.key !== undefined
 }
 
 /** Nothing for nearly all jobs. */
@@ -88,11 +94,15 @@ function begunOf({ job, startedAt }: Held): { begun?: true } | undefined {
   return startedAt !== undefined && job.options['startBy'] !== undefined ? { begun: true } : undefined
 }
 
+function yieldOf({ keyFailure, job: { key } }: Held): { yields?: string } | undefined {
+  return keyFailure === 'park' && key !== undefined ? { yields: key } : undefined
+}
+
 function returnOf(held: Held, outcome: Extract<Outcome, { kind: Return['outcome'] }>): Return {
   const job = { id: held.job.id, claim: held.job.claim, ...placesOf(held), ...begunOf(held) }
   switch (outcome.kind) {
     case 'retry':
-      return { ...job, outcome: 'retry', delay: outcome.delay, error: JSON.stringify(outcome.error) }
+      return { ...job, ...yieldOf(held), outcome: 'retry', delay: outcome.delay, error: JSON.stringify(outcome.error) }
     case 'snooze': {
       const error = serializeError({ name: 'Snooze', message: outcome.reason })
       return { ...job, outcome: 'snooze', delay: outcome.delay, error: JSON.stringify(error) }

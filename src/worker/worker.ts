@@ -4,16 +4,18 @@ import { type Cancel, type Clock, pause, systemClock } from '../core/clock.ts'
 import type { Durability } from '../core/durable.ts'
 import type { AnyJob } from '../core/definition.ts'
 import type { Emitter } from '../core/events.ts'
+import type { LockOfAttempt } from '../core/lock.ts'
 import type { LaneName } from '../store/queries/lanes.ts'
-import type { Retention } from '../store/queries/upkeep.ts'
 import type { Store } from '../store/store.ts'
 import { Admission } from './admission.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Directory } from './directory.ts'
-import type { Middleware } from './executor.ts'
+import { groupsOf } from './groups.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Maintenance, type MaintenanceParts } from './maintenance.ts'
 import { processToken } from './process.ts'
+import type { WorkerOptions } from './options.ts'
+import { Reserve } from './reserve.ts'
 import { Runner } from './runner.ts'
 import { lastSuccess } from './last-success.ts'
 import { slowDown } from './slow-down.ts'
@@ -21,24 +23,13 @@ import { Holdings } from './running.ts'
 import type { Written } from './flusher.ts'
 import { Writer } from './writer.ts'
 
-export interface WorkerOptions {
-  readonly concurrency: number
-  /** Queues to serve with their own limits; undefined for all queues. */
-  readonly queues: ReadonlyMap<string, number> | undefined
-  readonly lease: number
-  readonly poll: number
-  readonly grace: number
-  readonly retention: Retention
-  readonly middleware: readonly Middleware[]
-  readonly version: string
-}
-
 export interface WorkerParts {
   readonly store: Store
   readonly clock: Clock
   readonly events: Emitter
   readonly definitions: ReadonlyMap<string, AnyJob>
   readonly options: WorkerOptions
+  readonly lock: LockOfAttempt
   /** Makes what remembers the steps of durable jobs for this worker. */
   readonly durable: (workerId: () => number) => Durability
   /** Told of everything this worker changes, for hints to others. */
@@ -65,20 +56,22 @@ export class Worker {
   readonly #heartbeat: Heartbeat
   readonly #maintenance: Maintenance
   readonly #timers = new Set<Cancel>()
-  /** The jobs with a handler: only these are claimed. */
+  /** The jobs with a handler whose needs this worker meets: only these are claimed. */
   readonly #names: readonly string[]
-  readonly #pins: readonly string[]
   #installation = ''
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #stopping: Promise<void> | undefined
   #settled: (() => void)[] = []
 
   constructor(parts: WorkerParts) {
-    const { store, events, options } = parts
+    const { store, clock, events, options, definitions } = parts
+    const { queues, aging } = options
     this.#parts = parts
-    this.#names = [...parts.definitions.values()].filter((job) => job.handler).map((job) => job.name)
-    this.#pins = pinsOf(parts.definitions)
-    this.#directory = new Directory({ store, events, queues: options.queues, onNews: () => this.#loop.wake() })
+    this.#names = [...parts.definitions.values()]
+      .filter((job) => job.handler && job.needs.every((need) => options.labels.includes(need)))
+      .map((job) => job.name)
+    const groups = groupsOf(this.#names, definitions)
+    this.#directory = new Directory({ store, clock, events, queues, groups, aging, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
     this.#durability = parts.durable(() => this.id)
     this.#runner = this.#createRunner()
@@ -262,11 +255,12 @@ export class Worker {
   }
 
   #createRunner(): Runner {
-    const { clock, events, definitions, options } = this.#parts
+    const { clock, events, definitions, options, lock } = this.#parts
     const { middleware, concurrency, grace } = options
     const given = { clock, events, definitions, middleware, concurrency, grace }
     return new Runner({
       ...given,
+      lock,
       writer: this.#writer,
       holdings: this.#holdings,
       onFinished: () => this.#loop.finished(),
@@ -296,16 +290,18 @@ export class Worker {
   }
 
   #createLoop(): ClaimLoop {
-    const { store, events, options } = this.#parts
+    const { store, clock, events, options } = this.#parts
+    const { concurrency, reserve } = options
     return new ClaimLoop({
       store,
+      clock,
       events,
       workerId: () => this.id,
       holdings: this.#holdings,
       lanes: () => this.#directory.lanes,
-      names: this.#names,
-      pins: this.#pins,
-      concurrency: options.concurrency,
+      pins: pinsOf(this.#parts.definitions),
+      concurrency,
+      reserve: reserve.length > 0 ? new Reserve(reserve, concurrency) : undefined,
       queueLimit: (queueId) => this.#directory.limitOf(queueId),
       gathered: () => this.#runner.gathered,
       onClaimed: (jobs) => this.#admission.take(jobs),
@@ -314,7 +310,7 @@ export class Worker {
 
   #createHeartbeat(): Heartbeat {
     const { store, clock, events, options } = this.#parts
-    const { concurrency, version, lease, queues } = options
+    const { concurrency, version, lease, queues, labels } = options
     return new Heartbeat({
       store,
       clock,
@@ -330,8 +326,9 @@ export class Worker {
         version,
         concurrency,
         names: this.#names,
-        pins: this.#pins,
+        pins: pinsOf(this.#parts.definitions),
         queues: queues && [...queues.keys()],
+        labels,
       },
     })
   }

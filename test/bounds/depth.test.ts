@@ -97,7 +97,23 @@ test('coalescing gives the input to the job that waits, and says so; without one
   const second = await it.engine.enqueue(mail, { to: 'ada', n: 2 })
   expect(second).toMatchObject({ id: first.id, created: false, conflict: 'replaced' })
   expect((await first.status()).input).toEqual({ to: 'ada', n: 2 })
-  expect(await failureOf(it.engine.enqueue(mail, { to: 'bob' }))).toMatchObject({ code: 'LW_QUEUE_FULL' })
+  for (const options of [
+    { key: 'bob' },
+    { unique: 'mine' },
+    { unique: { value: 'mine', onConflict: 'replace' } },
+    { idempotencyKey: 'mine' },
+  ] as const)
+    expect(await failureOf(it.engine.enqueue(mail, { to: 'ada' }, options))).toMatchObject({ code: 'LW_QUEUE_FULL' })
+  expect((await first.status()).input).toEqual({ to: 'ada', n: 2 })
+})
+
+test('a bound that code declares is given up with null, and taken back', async () => {
+  const it = await world({ depth: 1 })
+  await it.engine.bounds.set('mail', { depth: null })
+  await it.engine.enqueueMany(mail, [{}, {}])
+  expect(await it.engine.bounds.get('mail')).toMatchObject({ depth: undefined, changed: true })
+  expect(await it.engine.bounds.reset('mail')).toMatchObject({ depth: 1, changed: false, version: 2 })
+  expect(await failureOf(it.engine.enqueue(mail, {}))).toMatchObject({ code: 'LW_QUEUE_FULL' })
 })
 
 test('SQL producers and transactions are asked too', async () => {

@@ -138,6 +138,7 @@ export class StoreWorker {
       version: '0',
       concurrency: 10,
       queues: undefined,
+      labels: [],
     }
     return new StoreWorker(store, await store.registerWorker(info))
   }

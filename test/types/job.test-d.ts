@@ -237,3 +237,32 @@ test('with an output schema each outcome must fit it', () => {
   // @ts-expect-error -- text is no count
   contract.handle(batch({}, ({ items }) => items.map(({ input: text }) => ({ count: text }))))
 })
+
+test('a lock gives what the work gives, and tells it its token', () => {
+  expectTypeOf(lw.lock('a', ({ token }) => token)).resolves.toEqualTypeOf<bigint>()
+  expectTypeOf(lw.lock('a', { timeout: '1s', lease: 5_000 }, async () => 'done')).resolves.toEqualTypeOf<string>()
+  job('j', {}, ({ lock }) => lock('a', ({ signal }) => signal.aborted))
+  const leader = lw.leader('a', { health: async () => true }, async ({ signal }) => signal.throwIfAborted())
+  expectTypeOf(leader.leading).toEqualTypeOf<boolean>()
+  // @ts-expect-error -- no work
+  void lw.lock('a', { timeout: 1 })
+  // @ts-expect-error -- not an option of a leader
+  void lw.leader('a', { timeout: 1 }, () => undefined)
+})
+
+test('options of order: what a worker can do, what it prefers, what becomes of keys', () => {
+  job('train', { needs: ['gpu'], keyFailure: 'block', limit: { running: 1, per: 'worker' } })
+  void lw.work({
+    labels: ['gpu'],
+    aging: '5m',
+    reserve: { urgent: 2 },
+    queues: { a: 3, b: { concurrency: 2, weight: 3 } },
+  })
+  void lw.work({ queues: ['a', 'b'] })
+  expectTypeOf(lw.keys.blocked('train')).resolves.items.toHaveProperty('since').toEqualTypeOf<Date>()
+  expectTypeOf(lw.keys.unblock(job('a'), 'key')).resolves.toEqualTypeOf<boolean>()
+  // @ts-expect-error -- no such policy
+  job('a', { keyFailure: 'stop' })
+  // @ts-expect-error -- needs belong to the definition
+  void lw.enqueue(job('a'), undefined, { needs: ['gpu'] })
+})

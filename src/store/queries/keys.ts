@@ -60,6 +60,90 @@ const handStatement = repeatable(
   select distinct queue_id, priority from freed`,
 )
 
+/** A key of which nothing runs, because the job that holds it has failed for good. */
+export interface BlockedKey {
+  /** The name of the jobs that have it. */
+  readonly name: string
+  readonly key: string
+  /** The job that failed. */
+  readonly job: string
+  readonly since: Date
+  /** Jobs that could run but for this. */
+  readonly waiting: number
+}
+
+/* Jobs that have just ended keep their keys: their rows in key_holder stay, so that no claim gets past them. */
+const blockStatement = repeatable(
+  'lw_keys_block',
+  `update legwork.key_holder k set blocked_at = legwork.now()
+    where k.slot = $1::smallint and k.key = any($3::text[]) and (k.job_id in (select unnest($2::bigint[]))) is true`,
+)
+
+/* Jobs that have just been given back leave their keys, and go to the end of their lines. One that is to be cancelled keeps its place. */
+const yieldStatement = repeatable(
+  'lw_keys_yield',
+  `with last as (
+    update legwork.job j set line = j.seq
+     where j.slot = $1::smallint and j.id = any($2::bigint[]) and j.worker_id is null and j.cancel_at is null returning j.id
+  ), freed as (
+    update legwork.key_holder k set job_id = null
+     where k.slot = $1::smallint and k.key = any($3::text[]) and (k.job_id in (select id from last)) is true returning k.name, k.key
+  )
+  select array_agg(name) as names, array_agg(key) as keys from freed having count(*) > 0`,
+)
+
+const unblockStatement = repeatable(
+  'lw_keys_unblock',
+  `update legwork.key_holder k set job_id = null, blocked_at = null
+    where k.slot = $1::smallint and k.key = $3::text and k.name = $2::text and k.blocked_at is not null returning k.key`,
+)
+
+const blockedStatement = repeatable(
+  'lw_keys_blocked',
+  `select k.name, k.key, k.job_id::text as job, k.blocked_at as since,
+          (select count(*)::int from legwork.job j
+            where j.slot = $1::smallint and j.name = k.name and j.key = k.key and (j.state = 2 or (j.state = 3 and j.worker_id is null))) as waiting
+     from legwork.key_holder k
+    where k.slot = $1::smallint and k.blocked_at is not null and ($2::text is null or k.name = $2::text) order by k.blocked_at limit 1000`,
+)
+
+/** Jobs that have ended in this transaction keep their keys. */
+export async function blockKeys(
+  tx: Queryable,
+  slot: number,
+  jobs: readonly { readonly id: string; readonly key?: string | undefined }[],
+): Promise<void> {
+  await tx.query(blockStatement, [slot, jobs.map(({ id }) => id), jobs.map(({ key }) => key ?? null)])
+}
+
+/** Jobs that were given back in this transaction let those behind them go first. */
+export async function yieldKeys(
+  tx: Queryable,
+  slot: number,
+  jobs: readonly { readonly id: string; readonly yields?: string | undefined }[],
+): Promise<LaneName[]> {
+  const ids = jobs.map(({ id }) => id)
+  const texts = jobs.map((job) => job.yields ?? null)
+  const [freed] = await tx.query<{ names: string[]; keys: string[] }>(yieldStatement, [slot, ids, texts])
+  return freed ? handOn(tx, slot, freed) : []
+}
+
+/** Lets the next in line of a blocked key go; undefined when it was not blocked. Call it in a transaction. */
+export async function unblockKey(
+  tx: Queryable,
+  slot: number,
+  name: string,
+  key: string,
+): Promise<LaneName[] | undefined> {
+  const rows = await tx.query(unblockStatement, [slot, name, key])
+  return rows.length > 0 ? handOn(tx, slot, { names: [name], keys: [key] }) : undefined
+}
+
+/** The blocked keys of a job name, or all, at most 1,000; the oldest first. */
+export function blockedKeys(on: Queryable, slot: number, name: string | undefined): Promise<BlockedKey[]> {
+  return on.query<BlockedKey & Record<string, unknown>>(blockedStatement, [slot, name ?? null])
+}
+
 /** Hands marked keys over; call it in a transaction. */
 export async function handOver(tx: Queryable, slot: number, { names, keys }: Keys): Promise<LaneName[]> {
   await tx.query(lockMarks, [slot, names, keys])

@@ -33,12 +33,14 @@ const runningStatement = repeatable(
 /** Written by engines for plain-SQL producers and tools; an unchanged definition is not written again. */
 const defineStatement = repeatable(
   'lw_define',
-  `insert into legwork.definition as d (name, queue, priority, input_schema, output_schema, start_within)
-     select * from unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[], $5::jsonb[], $6::float8[])
+  `insert into legwork.definition as d (name, queue, priority, input_schema, output_schema, start_within, needs)
+     select u.name, u.queue, u.priority, u.input, u.output, u.start_within, array(select jsonb_array_elements_text(u.needs))
+       from unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[], $5::jsonb[], $6::float8[], $7::jsonb[])
+         u(name, queue, priority, input, output, start_within, needs)
      on conflict (name) do update set queue = excluded.queue, priority = excluded.priority, input_schema = excluded.input_schema,
-       output_schema = excluded.output_schema, start_within = excluded.start_within, seen_at = legwork.now()
-     where (d.queue, d.priority, d.input_schema, d.output_schema, d.start_within)
-        is distinct from (excluded.queue, excluded.priority, excluded.input_schema, excluded.output_schema, excluded.start_within)`,
+       output_schema = excluded.output_schema, start_within = excluded.start_within, needs = excluded.needs, seen_at = legwork.now()
+     where (d.queue, d.priority, d.input_schema, d.output_schema, d.start_within, d.needs) is distinct from
+       (excluded.queue, excluded.priority, excluded.input_schema, excluded.output_schema, excluded.start_within, excluded.needs)`,
 )
 
 export interface QueueStatus {
@@ -58,6 +60,8 @@ export interface DefinitionRow {
   readonly outputSchema: string | null
   /** Milliseconds. */
   readonly startWithin?: number | undefined
+  /** Labels of the workers that can run it. */
+  readonly needs: readonly string[]
 }
 
 const installationStatement = repeatable('lw_installation', 'select id::text as id from legwork.installation')
@@ -89,6 +93,7 @@ export async function define(on: Queryable, rows: readonly DefinitionRow[]): Pro
     sorted.map((row) => row.inputSchema),
     sorted.map((row) => row.outputSchema),
     sorted.map((row) => row.startWithin ?? null),
+    sorted.map((row) => JSON.stringify(row.needs)),
   ])
 }
 

@@ -3,7 +3,7 @@ import type { LaneName } from './lanes.ts'
 
 /*
  * Back from history to the tail of the ready order: fresh attempts, same id, the claim number goes on so that an old
- * worker stays fenced out. A unique key that another unfinished job has taken meanwhile leaves the job where it is.
+ * worker stays fenced out. One that blocks its key holds it still, and so runs before the others of its line. A unique key that another unfinished job has taken meanwhile leaves the job where it is.
  */
 const redriveStatement = repeatable(
   'lw_redrive',
@@ -20,7 +20,11 @@ const redriveStatement = repeatable(
       select slot, id, seq, case when key is not null then seq end, 3, queue_id, priority, name, claim, created_at, key, unique_key, tags, headers, trace, input, nullif(options - '{after,startBy}'::text[], '{}')
         from (select nextval('legwork.job_seq') as seq, old.* from old) o
       on conflict do nothing
-      returning id, queue_id, name, priority
+      returning id, queue_id, name, priority, key
+  ), unblocked as (
+    update legwork.key_holder k set blocked_at = null
+     where k.slot = $1::smallint and k.key = any(array(select key from back where key is not null)) and k.blocked_at is not null
+       and (k.job_id in (select id from back)) is true
   ), gone as (
     delete from legwork.finished f where f.slot = $1::smallint and f.id = any(array(select id from back)) and f.state in (11, 12, 14)
      returning f.queue_id, f.name, f.state

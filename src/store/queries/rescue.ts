@@ -14,6 +14,8 @@ export interface RescueRequest {
   /** Crash limits of the job names the rescuer knows; others have `defaultLimit`. */
   readonly limits: Readonly<Record<string, number>>
   readonly defaultLimit: number
+  /** Names of jobs that keep their keys when they fail for good. */
+  readonly blocking?: ReadonlySet<string>
 }
 
 export interface Rescue {
@@ -80,7 +82,7 @@ const recover = repeatable(
            state = case when ${ends} then j.state else 3 end, -- it may have been in the middle of an undo
            seq = case when ${ends} then j.seq else nextval('legwork.job_seq') end
      where j.slot = $5::smallint and j.id = any(array(select id from mine))
-     returning j.id, j.slot, j.claim, j.queue_id, j.priority, j.attempt, j.claimed_at, j.crashes, j.cancel_reason, j.key,
+     returning j.id, j.name, j.slot, j.claim, j.queue_id, j.priority, j.attempt, j.claimed_at, j.crashes, j.cancel_reason, j.key,
                case when j.worker_id is null then 'ready' when ${hasUndo} then 'stuck' when j.cancel_at is not null then 'cancelled' else 'poisoned' end as verdict,
                j.worker_id is null and j.crashes >= coalesce(($3::jsonb ->> j.name)::int, $4::int) as unwinds
   ), unwound as (
@@ -93,11 +95,12 @@ const recover = repeatable(
     insert into legwork.attempt (slot, job_id, claim, attempt, worker_id, started_at, outcome)
       select slot, id, claim - 1, attempt + 1, $1::int, claimed_at, case when $6::boolean then 'crashed' else 'released' end from moved
   )
-  select id::text as id, slot, claim, queue_id, priority, crashes, cancel_reason, key, verdict from moved`,
+  select id::text as id, name, slot, claim, queue_id, priority, crashes, cancel_reason, key, verdict from moved`,
 )
 
 interface Moved extends Record<string, unknown> {
   readonly id: string
+  readonly name: string
   readonly slot: number
   readonly claim: number
   readonly queue_id: number
@@ -119,7 +122,7 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
       const limits = [JSON.stringify(request.limits), request.defaultLimit]
       const rows = await tx.query<Moved>(recover, [id, request.rescuer, ...limits, slot, blamed])
       moved.push(...rows)
-      woken.push(...(await endRest(tx, request.rescuer, slot, rows)))
+      woken.push(...(await endRest(tx, request, slot, rows)))
     }
   }
   for (const { id } of dead) await recoverFrom(id, true)
@@ -140,23 +143,26 @@ export async function rescue(tx: Queryable, request: RescueRequest): Promise<Res
 
 async function endRest(
   tx: Queryable,
-  rescuer: number,
+  { rescuer, blocking }: RescueRequest,
   slot: number,
   rows: readonly Moved[],
 ): Promise<readonly LaneName[]> {
-  const endings = rows.filter((row) => row.verdict !== 'ready').map(endingOf)
+  const endings = rows
+    .filter((row) => row.verdict !== 'ready')
+    .map((row) => endingOf(row, blocking?.has(row.name) === true))
   if (endings.length === 0) return []
   return (await finish(tx, { slot, workerId: rescuer, emptyBatches: [] }, endings)).woken
 }
 
-function endingOf(row: Moved): Ending {
+function endingOf(row: Moved, blocks: boolean): Ending {
   const common = { id: row.id, claim: row.claim, output: null, key: row.key ?? undefined }
   if (row.verdict === 'cancelled')
     return { ...common, state: 'cancelled', error: null, reason: row.cancel_reason ?? 'cancelled' }
   const stuck = row.verdict === 'stuck'
   const message = `The job was running in ${row.crashes} workers that died${stuck ? ', the last ones while its steps were undone' : ''}.`
   const error = JSON.stringify({ name: 'LegworkError', code: 'LW_JOB_POISONED', message })
-  return { ...common, state: stuck ? 'compensation_failed' : 'dead', error, reason: 'poisoned' }
+  const keepsKey = blocks && row.key !== null
+  return { ...common, state: stuck ? 'compensation_failed' : 'dead', error, reason: 'poisoned', keepsKey }
 }
 
 /** Gives back what a living worker was granted by a claim whose answer it never got; nobody is to blame. */

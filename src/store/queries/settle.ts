@@ -2,7 +2,7 @@ import { type Queryable, repeatable } from '../connection.ts'
 import type { FinalState } from '../../core/states.ts'
 import { stateCode } from '../../core/states.ts'
 import type { LaneName } from './lanes.ts'
-import { handOn, type Keys } from './keys.ts'
+import { blockKeys, handOn, type Keys, yieldKeys } from './keys.ts'
 import { type BreakerTurn, release, type Released } from './limits.ts'
 import { tell } from './tell.ts'
 
@@ -16,6 +16,8 @@ export interface Ending {
   readonly reason: string | null
   /** Goes to the next in line. */
   readonly key?: string | undefined
+  /** It failed and keeps its key: nothing of the key runs until a person decides. It ends in a transaction. */
+  readonly keepsKey?: boolean
   /** Somebody waits for it: it ends in a transaction. */
   readonly awaited?: boolean
   /** It has places in limits, which go to the next in line: it ends in a transaction. */
@@ -38,6 +40,8 @@ export interface Return {
   /** What one that is restarted begins with; its input is JSON text. */
   readonly again?: { readonly input: string | null; readonly restarts: number }
   readonly error: string | null
+  /** It gives up this key and goes to the end of its line; in a transaction. */
+  readonly yields?: string | undefined
   /** As of an ending. */
   readonly limited?: boolean
   readonly slow?: number
@@ -63,7 +67,7 @@ const fenced = `j.slot = $1::smallint and j.id = any($3::bigint[]) and j.worker_
 
 /*
  * One row: `ids` are those that were written, null when all were, as nearly always. $5 holds, by id, what is not the
- * common case of a completed job without output: {state, output, error, reason}; null when all jobs are common.
+ * common case of a completed job without output: {state, output, error, reason, keeps}; null when all jobs are common.
  *
  * $9: this statement is in a transaction. Outside of one it leaves jobs alone that others wait for: they have to be told in
  * the same commit. Then `awaited` is asked for in the same pass as the count.
@@ -95,7 +99,7 @@ const finishStatement = repeatable(
         from done where $5::jsonb is not null and final <> 10 and not how ? 'refused'
   ), released as (
     delete from legwork.key_holder k
-     where k.slot = $1::smallint and k.key = any($8::text[]) and (k.job_id in (select id from done where key is not null)) is true
+     where k.slot = $1::smallint and k.key = any($8::text[]) and (k.job_id in (select id from done where key is not null and how -> 'keeps' is null)) is true
      returning k.name, k.key, k.waiting
   ), marked as (
     insert into legwork.key_holder (slot, name, key, waiting) select $1::smallint, name, key, true from released where waiting
@@ -207,6 +211,8 @@ export async function finish(
   ])
   const ids = new Set(row?.ids ?? endings.map((ending) => ending.id))
   const freed = row?.names && row.keys ? { names: row.names, keys: row.keys } : undefined
+  const kept = endings.filter((ending) => ending.keepsKey && ids.has(ending.id))
+  if (kept.length > 0) await blockKeys(on, scope.slot, kept)
   if (alone) return { ids, woken: [], ...(freed && { freed }) }
   const woken = freed ? await handOn(on, scope.slot, freed) : []
   if (row?.awaited) woken.push(...(await tell(on, scope.slot, row.awaited)))
@@ -234,6 +240,8 @@ export async function giveBack(tx: Queryable, scope: SettleScope, returns: reado
   const ready = rows.filter((row) => row.state === stateCode.ready)
   const ids = new Set(rows.map((row) => row.id))
   const woken = ready.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+  const yielding = returns.filter((item) => item.yields !== undefined && ids.has(item.id))
+  if (yielding.length > 0) woken.push(...(await yieldKeys(tx, scope.slot, yielding)))
   return withReleased({ ids, woken }, await freePlaces(tx, scope.slot, returns, ids, hasFailed))
 }
 
@@ -275,8 +283,9 @@ function arrayText<T>(items: readonly T[], number: (item: T) => string | number)
   return `{${items.map(number).join(',')}}`
 }
 
-function remarksOf({ state, output, error, reason, refused }: Ending): string {
-  return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}${refused ? ',"refused":true' : ''}}`
+function remarksOf({ state, output, error, reason, refused, keepsKey }: Ending): string {
+  const marks = `${refused ? ',"refused":true' : ''}${keepsKey ? ',"keeps":true' : ''}`
+  return `{"state":${stateCode[state]},"output":${output},"error":${error},"reason":${JSON.stringify(reason)}${marks}}`
 }
 
 function returnJson({ outcome, delay, error, wakes, again, begun }: Return): string {

@@ -8,10 +8,14 @@ const whyStatement = repeatable(
   `select q.paused_at is not null as paused, q.pause_reason,
           (select count(*)::int from legwork.worker w
             where w.ended_at is null and $2::text = any(w.names) and ($6::text is null or $6::text = any(w.pins)) and (w.queues is null or q.name = any(w.queues))) as workers,
+          (select jsonb_agg(jsonb_build_object('need', n.need, 'met', exists (
+             select from legwork.worker w where w.ended_at is null and n.need = any(w.labels) and (w.queues is null or q.name = any(w.queues)))))
+             from legwork.definition d cross join lateral unnest(d.needs) n(need) where d.name = $2::text) as needs,
           (select jsonb_build_object('name', l.name, 'instance', l.instance, 'rule', legwork.rule_of(l.name), 'used', l.used + l.called,
                     'shut', coalesce(l.shut_until > legwork.now(), false), 'reason', l.shut_reason, 'trial', l.trial)
              from legwork.queued_for w join legwork.limiter l on l.id = w.limiter_id where w.slot = $3::smallint and w.job_id = $5::bigint) as limiter,
           (select h.job_id::text from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as holder,
+          (select h.blocked_at is not null from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as blocked,
           set.kind, set.pending, set.total, set.next
      from legwork.queue q
      left join lateral (
@@ -32,10 +36,11 @@ export async function whyWaiting(on: Queryable, slot: number, job: JobRecord): P
   if (job.state === 'waiting') return undefined
   if (row?.paused) return `queue "${job.queue}" is paused${row.pause_reason ? `: ${row.pause_reason}` : ''}`
   if (row?.limiter) return whyLimited(row.limiter)
-  if (row && row.holder !== null && row.holder !== job.id) return `job ${row.holder} has the key "${job.key}"`
-  const version = job.pin === undefined ? 'a job' : `version ${job.pin} of a job`
-  if (row?.workers === 0)
-    return `no running worker serves queue "${job.queue}" and knows ${version} named "${job.name}"`
+  if (row && row.holder !== null && row.holder !== job.id)
+    return row.blocked
+      ? `job ${row.holder} has failed and blocks the key "${job.key}" until it is retried or the key is unblocked`
+      : `job ${row.holder} has the key "${job.key}"`
+  if (row?.workers === 0) return whyNobody(job, row.needs ?? [])
   return undefined
 }
 
@@ -44,11 +49,31 @@ interface WhyRow extends Record<string, unknown> {
   readonly pause_reason: string | null
   readonly workers: number
   readonly holder: string | null
+  readonly blocked: boolean | null
+  readonly needs: readonly Need[] | null
   readonly limiter: Limiter | null
   readonly kind: number | null
   readonly pending: number
   readonly total: number
   readonly next: string | null
+}
+
+/** A label that the job needs, and whether any running worker of its queue has it. */
+interface Need {
+  readonly need: string
+  readonly met: boolean
+}
+
+function whyNobody({ queue, name, pin }: JobRecord, needs: readonly Need[]): string {
+  const serves = `no running worker serves queue "${queue}" and`
+  const missing = needs.filter(({ met }) => !met)
+  if (missing.length > 0) return `${serves} has the label ${namesOf(missing, ' or ')}`
+  if (needs.length > 1) return `${serves} has the labels ${namesOf(needs, ' and ')} together`
+  return `${serves} knows ${pin === undefined ? 'a job' : `version ${pin} of a job`} named "${name}"`
+}
+
+function namesOf(needs: readonly Need[], between: string): string {
+  return needs.map(({ need }) => `"${need}"`).join(between)
 }
 
 interface Limiter {

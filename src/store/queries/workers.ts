@@ -13,6 +13,8 @@ export interface WorkerInfo {
   readonly pins: readonly string[]
   /** The queues it serves; undefined for all. */
   readonly queues: readonly string[] | undefined
+  /** What it can do, for jobs with `needs`. */
+  readonly labels: readonly string[]
 }
 
 export interface WorkerRecord extends WorkerInfo {
@@ -27,7 +29,8 @@ export interface WorkerRecord extends WorkerInfo {
 
 const register = once(
   'lw_worker_register',
-  `insert into legwork.worker (pid, host, process, version, concurrency, names, pins, queues) values ($1, $2, $3, $4, $5, $6::text[], $7::text[], $8::text[]) returning id`,
+  `insert into legwork.worker (pid, host, process, version, concurrency, names, pins, queues, labels)
+   values ($1, $2, $3, $4, $5, $6::text[], $7::text[], $8::text[], $9::text[]) returning id`,
 )
 
 const beat = repeatable(
@@ -44,7 +47,7 @@ const end = repeatable(
 
 const list = repeatable(
   'lw_worker_list',
-  `select id, pid, host, process, version, concurrency, names, pins, queues, state, running, started_at, beat_at, ended_at from legwork.worker order by id desc limit $1`,
+  `select id, pid, host, process, version, concurrency, names, pins, queues, labels, state, running, started_at, beat_at, ended_at from legwork.worker order by id desc limit $1`,
 )
 
 /** Joins the running ids to the primary key: which are still this worker's, and which are asked to stop. */
@@ -75,6 +78,7 @@ export async function registerWorker(on: Queryable, info: WorkerInfo): Promise<n
     info.names,
     info.pins,
     info.queues ?? null,
+    info.labels,
   ])
   return Number(row?.id)
 }

@@ -10,6 +10,7 @@ const unavailable = [
   'checkpoint',
   'commit',
   'enqueue',
+  'lock',
   'now',
   'random',
   'restart',

@@ -104,6 +104,7 @@ async function useEverything(bench: StoreBench, connection: ExplainingConnection
   await some('release', () => one.giveBack(jobs.slice(40, 45), 'released'))
   await some('strays', () => store.returnStrays(one.id, [one.lastBatch]))
   await some('probe', () => store.probeLanes(0, [{ queueId: 1, low: -100, high: 0 }]))
+  await some('ages', () => store.laneAges(0, [{ queueId: 1, priority: 0, floor: 0 }], names))
   await some('stage', () => store.stage(0, batch))
   await some('nextDue', () => store.nextDue(0))
   await some('claim keyed', () => two.claim({ limit: batch, names: ['keyed'], priorities: [0] }), 8 * batch)
@@ -124,8 +125,30 @@ async function useEverything(bench: StoreBench, connection: ExplainingConnection
   await enqueue(...Array.from({ length: batch }, () => ({ name: 'plain', queue: 'bounded' })))
   await some('shed', () => enqueue({ name: 'plain', queue: 'bounded' }))
   await some('list', () => store.list({ limit: batch }))
+  await useKeys(bench, some)
   await useFamilies(bench, some)
   await useSchedules(bench, connection, some)
+}
+
+/** Jobs that keep their keys when they fail, and jobs that yield them. */
+async function useKeys({ store, worker, enqueue }: StoreBench, some: Some): Promise<void> {
+  const one = await worker()
+  await enqueue(...Array.from({ length: 2 * batch }, (_, n) => ({ name: 'row', queue: 'keys', key: `r${n % batch}` })))
+  const jobs = await one.claim({ limit: 2 * batch, names: ['row'], queues: ['keys'], priorities: [0] })
+  expect(jobs).toHaveLength(batch)
+  const scope = { slot: 0, workerId: one.id, emptyBatches: [] }
+  const common = { output: null, error: null, reason: null }
+  const endings = jobs
+    .slice(0, 30)
+    .map(({ id, claim, key }) => ({ ...common, id, claim, key, state: 'dead' as const, keepsKey: true }))
+  await some('block', () => store.settle(scope, endings, []))
+  const returns = jobs
+    .slice(30)
+    .map(({ id, claim, key }) => ({ id, claim, error: null, outcome: 'retry' as const, delay: 5, yields: key }))
+  await some('yield', () => store.settle(scope, [], returns))
+  await some('blocked', () => store.blockedKeys('row'))
+  expect(await store.blockedKeys('row')).toHaveLength(30)
+  await some('unblock', () => store.unblockKey('row', jobs[0]!.key ?? ''))
 }
 
 /** Children of a parent that runs, and a job that comes after all of them. */

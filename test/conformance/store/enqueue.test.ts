@@ -91,7 +91,9 @@ test('nothing is stored when one of the jobs cannot be', async () => {
 
 test('plain SQL enqueues into the queue and priority of the definition', async () => {
   const { store, database } = await storeBench()
-  await store.define([{ name: 'photo', queue: 'media', priority: -10, inputSchema: null, outputSchema: null }])
+  await store.define([
+    { name: 'photo', queue: 'media', priority: -10, inputSchema: null, outputSchema: null, needs: [] },
+  ])
   const [row] = await database.query<{ id: string }>(
     `select legwork.enqueue('photo', '{"a":1}', tags => array['t'], headers => '{"h":"v"}', delay => '1 minute') as id`,
   )
@@ -115,7 +117,14 @@ test('a null inside an input from plain SQL is kept', async () => {
 
 test('unchanged definitions are not written again, changed ones are', async () => {
   const { store, database, advance } = await storeBench()
-  const row = { name: 'photo', queue: 'media', priority: 0, inputSchema: '{"type":"object"}', outputSchema: null }
+  const row = {
+    name: 'photo',
+    queue: 'media',
+    priority: 0,
+    inputSchema: '{"type":"object"}',
+    outputSchema: null,
+    needs: [],
+  }
   const seen = async () => {
     const [found] = await database.query<{ seen_at: Date; queue: string }>(
       'select seen_at, queue from legwork.definition',

@@ -160,6 +160,7 @@ test('workers are listed newest first, with what they said about themselves', as
     version: '1',
     concurrency: 3,
     queues: ['a', 'b'],
+    labels: ['gpu'],
   }
   const id = await store.registerWorker(info)
   const other = await store.registerWorker({ ...info, queues: undefined })
