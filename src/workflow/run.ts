@@ -99,7 +99,8 @@ export class Run implements DurableRun {
     if (outcome.kind === 'completed' && !this.#history.isRead && this.#attempt.job.claim === 1) return outcome
     try {
       const isLeft = outcome.kind === 'completed' && !this.#history.verdict && this.#holds.isLeft
-      const ended = isLeft ? await this.#lapseRest(outcome) : outcome
+      if (!isLeft) return await this.#undoAfter(outcome)
+      const ended = await this.#lapseRest(outcome)
       return ended.kind === 'parked' ? ended : await this.#undoAfter(ended)
     } catch (error) {
       if (error instanceof LegworkError && error.code === 'LW_LEASE_LOST') return outcome // it will be refused
