@@ -72,11 +72,17 @@ export class Stillness {
     return this.#engine.busy && performance.now() - this.#disturbed < this.#patience
   }
 
-  /** What is handed from one part to the next passes through a few microtasks: the second look sees it. */
+  /**
+   * What is handed from one part to the next passes through a few microtasks: the second look sees it. When something has
+   * ended or begun meanwhile, it may have started something else: looked at once more.
+   */
   async #calm(): Promise<void> {
-    await this.#engine.calm()
-    await new Promise((resolve) => setImmediate(resolve))
-    await this.#engine.calm()
+    for (let before = -1; before !== this.#events;) {
+      before = this.#events
+      await this.#engine.calm()
+      await new Promise((resolve) => setImmediate(resolve))
+      await this.#engine.calm()
+    }
   }
 
   async #untilIdle(): Promise<true> {

@@ -48,6 +48,7 @@ export class Maintenance {
   #due: Cancel | undefined
   #dueAt = Infinity
   #busy = new Map<string, Promise<void>>()
+  readonly #again = new Map<string, () => Promise<void>>()
   #stopped = true
 
   constructor(parts: MaintenanceParts) {
@@ -80,7 +81,7 @@ export class Maintenance {
 
   /** Makes due jobs ready now, and looks for the next ones in time. */
   stage(): void {
-    this.#chore('staging due jobs', () => this.#stage())
+    this.#chore('staging due jobs', () => this.#stage(), true)
   }
 
   tidy(): void {
@@ -169,12 +170,24 @@ export class Maintenance {
     return { rescuer: workerId(), lease, onlyProcess, limits, defaultLimit: defaultCrashLimit, blocking }
   }
 
-  /** One at a time of each kind; a failure is reported and the next tick tries again. */
-  #chore(name: string, work: () => Promise<void>): void {
-    if (this.#stopped || this.#busy.has(name)) return
+  /**
+   * One at a time of each kind; a failure is reported and the next tick tries again. Staging that is asked for while it is
+   * under way is done once more: it may have looked before what it was asked for.
+   */
+  #chore(name: string, work: () => Promise<void>, isRepeated = false): void {
+    if (this.#stopped) return
+    if (this.#busy.has(name)) {
+      if (isRepeated) this.#again.set(name, work)
+      return
+    }
     const run = work()
       .catch((error: unknown) => this.#parts.events.emit('error', { during: name, error }))
-      .finally(() => this.#busy.delete(name))
+      .finally(() => {
+        this.#busy.delete(name)
+        const again = this.#again.get(name)
+        this.#again.delete(name)
+        if (again) this.#chore(name, again)
+      })
     this.#busy.set(name, run)
   }
 }

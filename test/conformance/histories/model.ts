@@ -38,6 +38,8 @@ export class Model {
   readonly jobs = new Map<string, Known>()
   /** Which job has each key: from its claim to its end, also while it waits to be retried. */
   readonly holders = new Map<string, string>()
+  /** By key: the job that was given the key and has not begun yet. */
+  readonly called = new Map<string, string>()
   seen: ReadonlyMap<string, Seen> = new Map()
   command = 0
   #line = 0
@@ -106,7 +108,12 @@ export class Model {
 
   /** One at a time per key and in line; a job that ended holds nothing. */
   #checkKeys(before: ReadonlyMap<string, Seen>): void {
-    for (const [key, id] of this.holders) if (isFinal(this.seen.get(id)!.state)) this.holders.delete(key)
+    for (const [key, id] of this.called) if (!waits(this.stateOf(id)) && this.stateOf(id) !== 'running') this.#call(key)
+    for (const [key, id] of this.holders) {
+      if (!isFinal(this.seen.get(id)!.state)) continue
+      this.holders.delete(key)
+      this.#call(key)
+    }
     for (const job of this.jobs.values()) {
       if (job.draft.key === undefined) continue
       const key = keyOf(job.draft)
@@ -121,11 +128,22 @@ export class Model {
     if (holder !== undefined) expect(holder, `${key} is held`).toBe(job.id)
     this.holders.set(key, job.id)
     if (holder === job.id) return
+    const called = this.called.get(key)
+    this.called.delete(key)
+    if (called === job.id) return
     const waiting = [...this.jobs.values()].filter((other) => {
       const state = before.get(other.id)?.state
       return keyOf(other.draft) === key && (state === 'ready' || state === 'blocked')
     })
     expect(Math.min(...waiting.map((other) => other.line)), `first in line of ${key}`).toBe(job.line)
+  }
+
+  /** A key that becomes free is given to the first in line; who comes to stand before that one later is too late. */
+  #call(key: string): void {
+    this.called.delete(key)
+    const line = [...this.jobs.values()].filter(({ id, draft }) => keyOf(draft) === key && waits(this.stateOf(id)))
+    const first = line.toSorted((a, b) => a.line - b.line)[0]
+    if (first) this.called.set(key, first.id)
   }
 
   #checkUnique(): void {
@@ -146,6 +164,10 @@ export class Model {
         job.draft.name === draft.name && job.draft.unique === draft.unique && !isFinal(this.stateOf(job.id) ?? 'ready'),
     )
   }
+}
+
+function waits(state: State | undefined): boolean {
+  return state === 'ready' || state === 'blocked'
 }
 
 export function keyOf(draft: Draft): string {
