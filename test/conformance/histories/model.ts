@@ -38,8 +38,11 @@ export class Model {
   readonly jobs = new Map<string, Known>()
   /** Which job has each key: from its claim to its end, also while it waits to be retried. */
   readonly holders = new Map<string, string>()
-  /** By key: the job that was given the key and has not begun yet. */
-  readonly called = new Map<string, string>()
+  /**
+   * By key: the job that was given the key and has not begun yet. Two, when between two looks another one may have come to
+   * stand before it: before the key was given, or after.
+   */
+  readonly called = new Map<string, readonly string[]>()
   seen: ReadonlyMap<string, Seen> = new Map()
   command = 0
   #line = 0
@@ -108,11 +111,12 @@ export class Model {
 
   /** One at a time per key and in line; a job that ended holds nothing. */
   #checkKeys(before: ReadonlyMap<string, Seen>): void {
-    for (const [key, id] of this.called) if (!waits(this.stateOf(id)) && this.stateOf(id) !== 'running') this.#call(key)
+    for (const [key, ids] of this.called)
+      if (ids.some((id) => !waits(this.stateOf(id)) && this.stateOf(id) !== 'running')) this.#call(key, before)
     for (const [key, id] of this.holders) {
       if (!isFinal(this.seen.get(id)!.state)) continue
       this.holders.delete(key)
-      this.#call(key)
+      this.#call(key, before)
     }
     for (const job of this.jobs.values()) {
       if (job.draft.key === undefined) continue
@@ -130,7 +134,7 @@ export class Model {
     if (holder === job.id) return
     const called = this.called.get(key)
     this.called.delete(key)
-    if (called === job.id) return
+    if (called?.includes(job.id)) return
     const waiting = [...this.jobs.values()].filter((other) => {
       const state = before.get(other.id)?.state
       return keyOf(other.draft) === key && (state === 'ready' || state === 'blocked')
@@ -139,11 +143,16 @@ export class Model {
   }
 
   /** A key that becomes free is given to the first in line; who comes to stand before that one later is too late. */
-  #call(key: string): void {
-    this.called.delete(key)
-    const line = [...this.jobs.values()].filter(({ id, draft }) => keyOf(draft) === key && waits(this.stateOf(id)))
-    const first = line.toSorted((a, b) => a.line - b.line)[0]
-    if (first) this.called.set(key, first.id)
+  #call(key: string, before: ReadonlyMap<string, Seen>): void {
+    const line = [...this.jobs.values()]
+      .filter(({ id, draft }) => keyOf(draft) === key && waits(this.stateOf(id)))
+      .toSorted((a, b) => a.line - b.line)
+    const [first] = line
+    const stood = line.find(({ id }) => waits(before.get(id)?.state))
+    this.called.set(
+      key,
+      [first, stood].flatMap((job) => job?.id ?? []),
+    )
   }
 
   #checkUnique(): void {
