@@ -44,20 +44,12 @@ export class Order {
   /** One at a time: what was handed out reaches the handler, and what that asks for then is known, before the next. */
   async #handOut(): Promise<void> {
     while (this.#asked.size > 0) {
-      const moves = this.#rest.moves
       await nextTurn()
       const [next] = this.#left
       if (next === undefined) return
       if (this.#asked.has(next)) this.#hand(next)
-      else if (moves === this.#rest.moves && (await this.#isQuiet())) this.#left.delete(next)
+      else if (await this.#rest.quiet()) this.#left.delete(next)
     }
-  }
-
-  /** What a handler does between two steps takes a turn of the event loop or two. */
-  async #isQuiet(): Promise<boolean> {
-    const moves = this.#rest.moves
-    await nextTurn()
-    return moves === this.#rest.moves
   }
 
   #hand(name: string): void {

@@ -50,14 +50,17 @@ export class Rest {
     return this.#closed || (this.#scope()?.closed ?? false)
   }
 
-  /** Grows with whatever begins or goes on. */
-  get moves(): number {
-    return this.#moves
-  }
-
   /** Nothing is under way but what asks this, and nothing waits. */
   get alone(): boolean {
     return this.#active === 1 && this.#waits.size === 0
+  }
+
+  /** Whether nothing begins or goes on for a while: what a handler does between two steps takes a turn of the event loop or two. */
+  async quiet(): Promise<boolean> {
+    const moves = this.#moves
+    await nextTurn()
+    await nextTurn()
+    return this.#moves === moves
   }
 
   /** Counts `work` as under way. */
@@ -128,14 +131,11 @@ export class Rest {
 
   #leave(): void {
     this.#active--
-    if (this.#active === 0) this.#track(this.#look(this.#moves))
+    if (this.#active === 0) this.#track(this.#look())
   }
 
-  /** What a handler does between two steps takes a turn of the event loop or two. */
-  async #look(moves: number): Promise<void> {
-    await nextTurn()
-    await nextTurn()
-    if (!this.#closed && this.#active === 0 && this.#moves === moves) this.#tell()
+  async #look(): Promise<void> {
+    if ((await this.quiet()) && !this.#closed && this.#active === 0) this.#tell()
   }
 
   #tell(): void {
