@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { runExample } from '../support/example.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -39,13 +40,5 @@ test('names what is wrong with the command line', { timeout: patience }, async (
 async function run(...args: string[]): Promise<{ code: number; output: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'legwork-schedules-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
-  const { DATABASE_URL: _, ...env } = process.env
-  const line = ['--import', import.meta.resolve('tsx'), join(root, 'examples/schedules/main.ts'), ...args]
-  try {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, line, { cwd: folder, env })
-    return { code: 0, output: stdout + stderr }
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
-    return { code, output: `${stdout}${stderr}` }
-  }
+  return runExample('schedules', folder, args)
 }

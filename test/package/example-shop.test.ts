@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Shop } from '../../examples/shop/shop.ts'
+import { runExample } from '../support/example.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const patience = 180_000
@@ -169,14 +170,6 @@ async function ended({ lw, transact }: Shop, response: Response): Promise<Ended>
   return { ...row, state: (await ref.status()).state }
 }
 
-async function run(...args: string[]): Promise<{ code: number; output: string }> {
-  const { DATABASE_URL: _, ...env } = process.env
-  const line = ['--import', import.meta.resolve('tsx'), join(root, 'examples/shop/main.ts'), ...args]
-  try {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, line, { cwd: folder, env })
-    return { code: 0, output: stdout + stderr }
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
-    return { code, output: `${stdout}${stderr}` }
-  }
+function run(...args: string[]): Promise<{ code: number; output: string }> {
+  return runExample('shop', folder, args)
 }
