@@ -9,7 +9,7 @@ const child: Scenario = {
       return 'p-1'
     })
     const order = job('order', quick, async ({ step, run }) => {
-      const parcel = await run(ship)
+      const parcel = await run(ship, undefined, { delay: '10s' }) // one that ends at once may leave no time to park
       await step('mail', () => deeds.did('mail'))
       return parcel
     })
