@@ -22,7 +22,7 @@ create table legwork.batch (
   step     text collate "C",
   policy   text check (policy in ('fail', 'skip', 'run')),
   follow   jsonb,
-  primary key (slot, id)
+  primary key (id, slot)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 create index batch_waiter on legwork.batch (slot, waiter, id) where waiter is not null;
 
@@ -35,7 +35,7 @@ create table legwork.member (
   reason   text,
   output   jsonb,
   error    jsonb,
-  primary key (slot, job_id, batch_id)
+  primary key (job_id, slot, batch_id)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 create index member_place on legwork.member (batch_id, place);
 
@@ -71,7 +71,7 @@ declare
 begin
   perform pg_current_xact_id();
   ids := array(select distinct unnest(ids));
-  perform from legwork.job j where j.slot = any(array(select distinct (u.id & 255)::smallint from unnest(ids) u(id))) and j.id = any(ids) order by j.id for update;
+  perform from legwork.job j where j.slot = any(array(select distinct (u.id & 255)::smallint from unnest(ids) u(id))) and j.id = any(ids) for update;
   live := array(select j.id from legwork.job j where j.slot = any(array(select distinct (u.id & 255)::smallint from unnest(ids) u(id))) and j.id = any(ids));
   select array_agg(f.id), count(*) filter (where f.state <> 10) into known, bad
     from legwork.finished f where f.slot = any(array(select distinct (u.id & 255)::smallint from unnest(ids) u(id))) and f.id = any(ids);

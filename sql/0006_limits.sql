@@ -61,22 +61,24 @@ create table legwork.permit (
   limiter_id int not null,
   slot       smallint not null,
   called     boolean not null,
-  primary key (slot, job_id, limiter_id)
+  primary key (job_id, slot, limiter_id)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 create index permit_called on legwork.permit (since) where called;
 
--- The lines: jobs that are blocked by a limiter, each in one line. share: whose turn it is, where a limit is fair.
+-- The lines: jobs that are blocked by a limiter, each in one line. share: whose turn it is, where a limit is fair. turn: the
+-- job's id again, for the order: an index with job_id in its end would be searched through for the job.
 create table legwork.queued_for (
   job_id     bigint not null,
+  turn       bigint generated always as (job_id) stored,
   rank       float8 not null,
   cost       float8 not null,
   limiter_id int not null,
   slot       smallint not null,
   priority   smallint not null,
   share      text collate "C",
-  primary key (slot, job_id)
+  primary key (job_id, slot)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-create index queued_for_order on legwork.queued_for (limiter_id, priority, rank, job_id);
+create index queued_for_order on legwork.queued_for (limiter_id, priority, rank, turn);
 create index queued_for_share on legwork.queued_for (limiter_id, share, rank) where share is not null;
 
 -- A smooth rate lets so many begin together: what falls into 20 ms, for timers are no finer.
@@ -160,7 +162,7 @@ begin
     select array_agg(n.job_id), array_agg(distinct n.slot), max(n.rank) into ids, slots, top from (
       select q.job_id, q.slot, q.rank from legwork.queued_for q
        cross join lateral (select from legwork.job j where j.slot = q.slot and j.id = q.job_id and j.state = 2 for update skip locked) j
-       where q.limiter_id = which order by q.priority, q.rank, q.job_id limit room) n;
+       where q.limiter_id = which order by q.priority, q.rank, q.turn limit room) n;
     if ids is not null then
       return query select * from legwork.call_next(which, slots, ids, at);
       l.called := l.called + cardinality(ids);
@@ -250,8 +252,9 @@ declare
   kept     float8[];
   asks     legwork.ask[];
 begin
+  -- a scan of many ids meets them in their order; asked for by `order by`, it would walk the whole slot
   mine := array(select j.id from legwork.job j where j.slot = own and j.id = any(ids) and j.worker_id = worker
-                   and ((j.id, j.claim) in (select u.id, u.claim from unnest(ids, claims) u(id, claim))) is true order by j.id for no key update);
+                   and ((j.id, j.claim) in (select u.id, u.claim from unnest(ids, claims) u(id, claim))) is true for no key update);
   limiters := legwork.limiters_named(names, instances);
   select array_agg(l.id), array_agg(case when l.waiting > 0 then 0 else legwork.room(l, legwork.rule_of(l.name), at, false) end),
          array_agg(legwork.room(l, legwork.rule_of(l.name), at, true)) into limiters, room, kept
@@ -303,14 +306,16 @@ create function legwork.put_aside(own smallint, asks legwork.ask[], at timestamp
       select p.queue_id, p.name, s.state, s.sign * count(*) from put p, (values (3, -1), (2, 1)) s(state, sign) group by p.queue_id, p.name, s.state, s.sign
   )
   insert into legwork.queued_for (slot, job_id, limiter_id, priority, rank, cost, share)
-    select own, p.id, a.limiter_id, p.priority, case
+    select own, a.job_id, a.limiter_id, p.priority, case
              when a.held = 1 then a.rank
              when a.share is null then 0
              else greatest((select l.virtual from legwork.limiter l where l.id = a.limiter_id),
                            (select max(q.rank) from legwork.queued_for q where q.limiter_id = a.limiter_id and q.share = a.share), 0)
                   + sum(a.cost / a.weight) filter (where a.held = 0) over (partition by a.limiter_id, a.share order by a.ord) end,
            a.cost, a.share
-      from put p join (select * from unnest(asks) with ordinality x(job_id, limiter_id, cost, share, weight, held, rank, verdict, ord) where verdict = 'wait') a on a.job_id = p.id
+      from unnest(asks) with ordinality a(job_id, limiter_id, cost, share, weight, held, rank, verdict, ord)
+      cross join lateral (select j.priority from legwork.job j where j.slot = own and j.id = a.job_id offset 0) p
+     where a.verdict = 'wait'
 $$;
 
 -- Writes down who has a place now and who gave one back.
@@ -410,8 +415,9 @@ declare
   was      legwork.limiter;
   rule     jsonb;
 begin
-  limiters := array(select p.limiter_id from legwork.permit p where p.slot = own and p.job_id = any(ids)
-              union select q.limiter_id from legwork.queued_for q where q.slot = own and q.job_id = any(ids));
+  -- not a union, whose order the index of the lines has
+  limiters := array(select p.limiter_id from legwork.permit p where p.slot = own and p.job_id = any(ids))
+              || array(select q.limiter_id from legwork.queued_for q where q.slot = own and q.job_id = any(ids));
   if cardinality(limiters) = 0 then return; end if;
   perform from legwork.limiter u where u.id = any(limiters) order by u.id for no key update;
   for d in
@@ -419,10 +425,14 @@ begin
       delete from legwork.permit p where p.slot = own and p.job_id = any(ids) returning p.limiter_id, p.job_id, p.called
     ), left_line as (
       delete from legwork.queued_for q where q.slot = own and q.job_id = any(ids) returning q.limiter_id
+    ), slowed as materialized (
+      select u.id, u.ms from unnest(ids, slow) u(id, ms) where u.ms > 0
     )
     select g.limiter_id, count(*) filter (where not g.called) as used, count(*) filter (where g.called) as called, 0 as waited,
-           count(*) filter (where u.verdict = 1 and not g.called) as good, count(*) filter (where u.verdict = 2 and not g.called) as failed, max(u.slow) as slow
-      from gone g left join unnest(ids, verdicts, slow) u(id, verdict, slow) on u.id = g.job_id group by 1
+           count(*) filter (where not g.called and (g.job_id in (select u.id from unnest(ids, verdicts) u(id, verdict) where u.verdict = 1)) is true) as good,
+           count(*) filter (where not g.called and (g.job_id in (select u.id from unnest(ids, verdicts) u(id, verdict) where u.verdict = 2)) is true) as failed,
+           max((select u.ms from slowed u where u.id = g.job_id)) as slow
+      from gone g group by 1
     union all
     select q.limiter_id, 0, 0, count(*), 0, 0, null from left_line q group by 1
   loop
@@ -439,7 +449,7 @@ begin
         'ms', extract(epoch from l.shut_until - at) * 1000);
     end if;
   end loop;
-  select w.lanes, w.due into lanes, due from legwork.let_all_in(array(select u.id from unnest(limiters) u(id) order by 1), at) w;
+  select w.lanes, w.due into lanes, due from legwork.let_all_in(array(select distinct u.id from unnest(limiters) u(id) order by 1), at) w;
 end $$;
 
 -- A running job asks its limits with a rate, and its breakers, to let nobody else begin for so long; `named`: the one of that name.

@@ -27,7 +27,7 @@ const takeStatement = repeatable(
   'lw_expire_take',
   `with late as materialized (
     select j.id, j.state as was from legwork.job j where j.slot = $1::smallint and j.id = any($2::bigint[]) and ${isLate}
-     order by j.id for update skip locked
+     for update skip locked
   ), taken as (
     update legwork.job j set worker_id = $3::int, claim = j.claim + 1, attempt = j.attempt + 1, state = 3
      where j.slot = $1::smallint and j.id = any(array(select id from late))

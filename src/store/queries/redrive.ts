@@ -39,10 +39,10 @@ const redriveStatement = repeatable(
 const promoteStatement = repeatable(
   'lw_run_now',
   `with target as materialized (
-    select id from legwork.job where slot = $1::smallint and id = any($2::bigint[]) and state = 1 order by id for update
+    select id, state from legwork.job where slot = $1::smallint and id = any($2::bigint[]) for update
   ), freed as (
     update legwork.job j set state = 3, seq = nextval('legwork.job_seq'), run_at = legwork.now()
-     where j.slot = $1::smallint and j.id = any(array(select id from target)) returning j.id, j.queue_id, j.name, j.priority
+     where j.slot = $1::smallint and j.id = any(array(select id from target where state = 1)) returning j.id, j.queue_id, j.name, j.priority
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from freed, (values (1, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign

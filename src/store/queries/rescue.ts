@@ -73,7 +73,7 @@ const recover = repeatable(
   ), mine as materialized (
     select j.id, j.crashes from legwork.job j
      where j.slot = $5::smallint and j.id = any(array(select unnest(ids) from gone)) and j.worker_id = $1::int
-     order by j.id for update
+     for update
   ), moved as (
     update legwork.job j
        set crashes = j.crashes + ${blame}, claim = j.claim + 1, attempt = j.attempt - 1,

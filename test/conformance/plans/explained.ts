@@ -12,9 +12,7 @@ export interface PlanNode {
   readonly 'Relation Name'?: string
   readonly 'Index Name'?: string
   readonly 'Actual Rows'?: number
-  readonly 'Actual Loops'?: number
   readonly 'Rows Removed by Filter'?: number
-  readonly 'Rows Removed by Index Recheck'?: number
   readonly 'Shared Hit Blocks'?: number
   readonly 'Shared Read Blocks'?: number
   readonly Plans?: readonly PlanNode[]
@@ -25,6 +23,8 @@ export interface Explained {
   readonly name: string
   readonly nodes: readonly PlanNode[]
   readonly buffers: number
+  /** How many rows of each table it has read, also those it threw away, and also inside of functions. */
+  readonly read: ReadonlyMap<string, number>
 }
 
 /**
@@ -89,16 +89,28 @@ export class ExplainingConnection implements Connection {
     await this.#client.query(this.#open ? 'savepoint explaining' : 'begin')
     try {
       await this.#client.query(`prepare explained as ${text}`)
+      const before = await this.#rowsRead()
       const values = params.length > 0 ? `(${params.map((param) => this.#literal(param)).join(', ')})` : ''
       const { rows } = await this.#client.query<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
         `explain (analyze, buffers, timing off, format json) execute explained ${values}`,
       )
       const plan = rows[0]!['QUERY PLAN'][0]!.Plan
-      return { name, nodes: flat(plan), buffers: (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0) }
+      const after = await this.#rowsRead()
+      const read = new Map([...after].map(([table, sum]) => [table, sum - (before.get(table) ?? 0)]))
+      const buffers = (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0)
+      return { name, nodes: flat(plan), buffers, read }
     } finally {
       await this.#client.query(this.#open ? 'rollback to savepoint explaining' : 'rollback')
       await this.#client.query('deallocate explained').catch(() => undefined)
     }
+  }
+
+  /** By table, in this transaction so far. */
+  async #rowsRead(): Promise<Map<string, number>> {
+    const { rows } = await this.#client.query<{ table: string; sum: string }>(
+      `select relname as table, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as sum from pg_stat_xact_user_tables where schemaname = 'legwork'`,
+    )
+    return new Map(rows.map(({ table, sum }) => [table, Number(sum)]))
   }
 
   #literal(value: unknown): string {
@@ -120,16 +132,4 @@ function textOf(value: unknown): string {
 
 function flat(node: PlanNode): PlanNode[] {
   return [node, ...(node.Plans ?? []).flatMap(flat)]
-}
-
-/** How many rows of a table the statement has read, also those it threw away. */
-export function rowsRead({ nodes }: Explained, table: string): number {
-  const scans = nodes.filter((node) => /Scan/.test(node['Node Type']) && node['Relation Name'] === table)
-  return scans.reduce((sum, node) => sum + readBy(node), 0)
-}
-
-function readBy(node: PlanNode): number {
-  const each =
-    (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0)
-  return each * (node['Actual Loops'] ?? 0)
 }
