@@ -104,6 +104,50 @@ create table legwork.key_holder (
 create index key_holder_free on legwork.key_holder (slot, name, key) where job_id is null;
 create index key_holder_blocked on legwork.key_holder (slot, blocked_at) where blocked_at is not null;
 
+-- Gives each marked key to the first in line and makes that job ready, if it was set aside: the lanes where one became ready. A
+-- key without a line goes. Whoever calls has locked the marks, or made them, in an earlier statement: behind the lock, the
+-- snapshot of this one sees all jobs that claims have set aside. Only jobs that are set aside are locked here: one that is
+-- ready may be in the hands of a claim that waits for the key.
+create function legwork.hand_on(own smallint, names text[], keys text[]) returns table (queue_id int, priority smallint)
+  language plpgsql as $$
+#variable_conflict use_column
+begin
+  return query with gone as (
+    delete from legwork.key_holder k
+     where k.slot = own and k.job_id is null and k.key = any(keys) and ((k.name, k.key) in (select * from unnest(names, keys))) is true
+     returning k.name, k.key
+  ), line as materialized (
+    select g.name, g.key, h.id, h.state from gone g cross join lateral (
+      select e.id, e.state from legwork.job e
+       where e.slot = own and e.name = g.name and e.key = g.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
+       order by e.line limit 1) h
+  ), held as (
+    insert into legwork.key_holder (slot, name, key, job_id, waiting) select own, l.name, l.key, l.id, true from line l
+  ), freed as (
+    update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
+     where j.slot = own and j.state = 2 and j.id = any(array(select l.id from line l where l.state = 2))
+     returning j.queue_id, j.name, j.priority
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select f.queue_id, f.name, s.state, s.sign * count(*) from freed f, (values (2, -1), (3, 1)) s(state, sign) group by f.queue_id, f.name, s.state, s.sign
+  )
+  select distinct f.queue_id, f.priority from freed f;
+end $$;
+
+-- The same for marks that others have left, in one round trip. A mark that is gone was handed over by somebody else. If a
+-- crash undoes it the mark is still there: the commit does not wait for the disk.
+create function legwork.hand_over(own smallint, names text[], keys text[]) returns table (queue_id int, priority smallint)
+  language plpgsql as $$
+#variable_conflict use_column
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  -- in the order of the primary key, as everywhere
+  perform from legwork.key_holder k
+    where k.slot = own and k.job_id is null and k.key = any(keys) and ((k.name, k.key) in (select * from unnest(names, keys))) is true
+    order by k.key, k.name for update;
+  return query select * from legwork.hand_on(own, names, keys);
+end $$;
+
 -- One row per process that runs jobs; liveness is its heartbeat. suspect: the job it runs that was running when a worker
 -- died before; one at a time, so that the next death says whether it was that one.
 create table legwork.worker (

@@ -182,8 +182,10 @@ end $$;
 
 -- These jobs leave the line of a limiter and become ready, with a place kept for each.
 create function legwork.call_next(which int, slots smallint[], ids bigint[], at timestamptz)
-  returns table (queue_id int, priority smallint) language sql as $$
-  with gone as (
+  returns table (queue_id int, priority smallint) language plpgsql as $$
+#variable_conflict use_column
+begin
+  return query with gone as (
     delete from legwork.queued_for q where q.slot = any(slots) and q.job_id = any(ids) returning q.slot, q.job_id, q.rank
   ), kept as (
     insert into legwork.permit (slot, job_id, limiter_id, called, rank, since) select g.slot, g.job_id, which, true, g.rank, at from gone g
@@ -194,8 +196,8 @@ create function legwork.call_next(which int, slots smallint[], ids bigint[], at 
     insert into legwork.tally (queue_id, name, state, n)
       select m.queue_id, m.name, s.state, s.sign * count(*) from moved m, (values (2, -1), (3, 1)) s(state, sign) group by m.queue_id, m.name, s.state, s.sign
   )
-  select distinct m.queue_id, m.priority from moved m
-$$;
+  select distinct m.queue_id, m.priority from moved m;
+end $$;
 
 -- What a job asks of a limiter. held: 1 it was called, 2 it has a place already. verdict: take, wait (in this line), drop (the place that was kept).
 create type legwork.ask as (
@@ -296,7 +298,9 @@ end $$;
 
 -- Those that have to wait get in line. Fair lines: each share has a time of its own that goes on with every job of it, slower
 -- the more weight it has; who begins to wait begins at the time of the line (start-time fair queuing, Goyal et al. 1996).
-create function legwork.put_aside(own smallint, asks legwork.ask[], at timestamptz) returns void language sql as $$
+create function legwork.put_aside(own smallint, asks legwork.ask[], at timestamptz) returns void language plpgsql as $$
+#variable_conflict use_column
+begin
   with put as (
     update legwork.job j set state = 2, worker_id = null, attempt = j.attempt - 1, claimed_at = case when j.attempt > 1 then j.claimed_at end
      where j.slot = own and j.id = any(array(select a.job_id from unnest(asks) a where a.verdict = 'wait'))
@@ -315,8 +319,8 @@ create function legwork.put_aside(own smallint, asks legwork.ask[], at timestamp
            a.cost, a.share
       from unnest(asks) with ordinality a(job_id, limiter_id, cost, share, weight, held, rank, verdict, ord)
       cross join lateral (select j.priority from legwork.job j where j.slot = own and j.id = a.job_id offset 0) p
-     where a.verdict = 'wait'
-$$;
+     where a.verdict = 'wait';
+end $$;
 
 -- Writes down who has a place now and who gave one back.
 create function legwork.take_places(own smallint, asks legwork.ask[], at timestamptz) returns void language plpgsql as $$

@@ -40,7 +40,7 @@ async function finishSafely(connection: Connection, scope: SettleScope, endings:
     return together(connection, (tx) => finish(tx, scope, endings))
   const first = await finish(connection, scope, endings, true)
   const { freed } = first
-  const woken = freed ? await together(connection, (tx) => handOver(tx, scope.slot, freed)) : []
+  const woken = freed ? await handOver(connection, scope.slot, freed) : []
   const whole = { ...first, woken }
   if (first.ids.size === endings.length) return whole
   // Lost, or waited for since it was claimed: that is told in the same commit.
@@ -48,7 +48,7 @@ async function finishSafely(connection: Connection, scope: SettleScope, endings:
   return both(whole, await together(connection, (tx) => finish(tx, scope, rest)))
 }
 
-/** Outcomes are fenced, so that a transaction whose answer was lost may be repeated; so may a hand-over. */
+/** Outcomes are fenced, so that a transaction whose answer was lost may be repeated. */
 async function together<T>(connection: Connection, work: (tx: Queryable) => Promise<T>): Promise<T> {
   for (let tries = 0; ; tries++) {
     try {

@@ -67,6 +67,7 @@ import {
   registerWorker,
 } from './queries/workers.ts'
 import { listSchedules, removeSchedule, seeSchedules } from './queries/schedules.ts'
+import { setAside } from './queries/set-aside.ts'
 import { fireDue, fireOne, renewZones, saveSchedules } from './scheduling.ts'
 import { settle } from './settling.ts'
 import { slotOf, type Store } from './store.ts'
@@ -85,6 +86,7 @@ export function createStore(connection: Connection): Store {
 
     enqueue: (jobs, tx) => bounded(tx ? enqueueIn(tx, jobs) : enqueueHere(connection, jobs)),
     claim: (request) => claim(connection, request),
+    setAside: (request) => setAside(connection, request),
     settle: (scope, endings, returns) => settle(connection, scope, endings, returns),
     appendFeed: (slot, entries) => appendFeed(connection, slot, entries),
     saveSteps: (slot, workerId, writes) => saveSteps(connection, slot, workerId, writes),

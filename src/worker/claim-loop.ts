@@ -10,6 +10,9 @@ import type { Holdings } from './running.ts'
 /** Most jobs one statement claims, and most that wait in memory beside those that run. */
 const largestBatch = 1_000
 
+/** How far to look for jobs of a key of which a claim has found many that cannot run. */
+const lookAhead = 5_000
+
 /** A worker keeps as many jobs at hand as it finishes in this time, so that short jobs never wait for a round trip. */
 const stockMs = 100
 
@@ -129,6 +132,8 @@ export class ClaimLoop {
       lanes.learn(plan, claimed, limit, performance.now() - began)
       const decided = onClaimed(claimed.jobs)
       if (decided) await decided
+      if (claimed.crowded)
+        await store.setAside({ slot: lanes.slot, lanes: plan, keys: claimed.crowded, most: lookAhead })
     } finally {
       this.inFlight.delete(batch)
     }

@@ -1,5 +1,6 @@
 import { type Queryable, once } from '../connection.ts'
 import { ClaimedJob, type Rare } from './claimed-job.ts'
+import type { Keys } from './keys.ts'
 
 /** A part of a queue with one priority, and the place up to which the worker has seen it. */
 export interface Lane {
@@ -28,6 +29,8 @@ export interface Claimed {
   readonly jobs: readonly ClaimedJob[]
   /** Whether keyed jobs were set aside because another job holds their key. */
   readonly parked: number
+  /** The keys of which they were many, as a share of what was asked for; undefined without any. */
+  readonly crowded: Keys | undefined
   /** Queues in which it did not look. */
   readonly paused: readonly number[]
   /** For the floor: transactions older than `xmin` have ended; this claim was `xid`, undefined if it changed nothing. */
@@ -98,7 +101,7 @@ const claimStatement = once(
     update legwork.job j set state = 2
      where j.slot = $1::smallint and j.id = any(array(
        select id from picked where key is not null and (id in (select id from chosen)) is not true))
-     returning j.queue_id, j.name
+     returning j.queue_id, j.name, j.key
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from aside, (values (3, -1), (2, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
@@ -107,6 +110,8 @@ const claimStatement = once(
   )
   select null::int as queue_id, null as name, null::smallint as priority, null as ids, null as inputs, null as created, null::json as keys,
          jsonb_build_object('parked', (select count(*) from aside), 'paused', (select ids from paused),
+           'crowded', (select jsonb_build_object('names', jsonb_agg(name), 'keys', jsonb_agg(key))
+             from (select name, key from aside group by name, key having count(*) >= greatest($8::int / 4, 5)) c having count(*) > 0),
            'xmin', pg_snapshot_xmin(x)::text, 'xid', pg_current_xact_id_if_assigned()::text, -- after parked, which has made the claim lock its rows
            'relaxed', set_config('synchronous_commit', 'off', true)) as rare
     from pg_current_snapshot() x
@@ -137,6 +142,7 @@ interface Head extends Record<string, unknown> {
   readonly ids: null
   readonly rare: {
     readonly parked: number
+    readonly crowded: Keys | null
     readonly paused: readonly number[] | null
     readonly xmin: string
     readonly xid: string | null
@@ -167,6 +173,7 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
   return {
     jobs: jobs.toSorted(lanes.length > 1 ? byLane(lanes) : (a, b) => a.seq - b.seq),
     parked: head?.parked ?? 0,
+    crowded: head?.crowded ?? undefined,
     paused: head?.paused ?? [],
     xmin: Number(head?.xmin),
     xid: head?.xid ? Number(head.xid) : undefined,

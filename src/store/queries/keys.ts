@@ -1,4 +1,4 @@
-import { type Queryable, repeatable } from '../connection.ts'
+import { type Queryable, repeatable, type Statement } from '../connection.ts'
 import type { LaneName } from './lanes.ts'
 
 /*
@@ -14,14 +14,6 @@ export interface Keys {
   readonly keys: readonly string[]
 }
 
-/** In the order of the primary key, as everywhere. A hand-over that a crash undoes leaves the mark: no commit waits for the disk. */
-const lockMarks = repeatable(
-  'lw_keys_lock',
-  `select set_config('synchronous_commit', 'off', true) from legwork.key_holder k
-    where k.slot = $1::smallint and k.job_id is null and k.key = any($3::text[]) and ((k.name, k.key) in (select * from unnest($2::text[], $3::text[]))) is true
-    order by k.key, k.name for update`,
-)
-
 /** Claims that take a marked key at this moment are not waited for. */
 const findMarks = repeatable(
   'lw_keys_find',
@@ -31,33 +23,14 @@ const findMarks = repeatable(
   select array_agg(name) as names, array_agg(key) as keys from free having count(*) > 0`,
 )
 
-/*
- * Gives each marked key to the first in line and makes that job ready, if it was set aside. A key without a line goes. What
- * stands in line is read by a snapshot that is newer than the lock on the marks: no claim sets a job aside unseen.
- * Only jobs that are set aside are locked here: one that is ready may be in the hands of a claim that waits for the key.
- */
-const handStatement = repeatable(
+const handOnStatement = repeatable(
+  'lw_keys_hand_on',
+  'select queue_id, priority from legwork.hand_on($1::smallint, $2::text[], $3::text[])',
+)
+
+const handOverStatement = repeatable(
   'lw_keys_hand_over',
-  `with gone as (
-    delete from legwork.key_holder k
-     where k.slot = $1::smallint and k.job_id is null and k.key = any($3::text[]) and ((k.name, k.key) in (select * from unnest($2::text[], $3::text[]))) is true
-     returning k.name, k.key
-  ), line as materialized (
-    select g.name, g.key, h.id, h.state from gone g cross join lateral (
-      select e.id, e.state from legwork.job e
-       where e.slot = $1::smallint and e.name = g.name and e.key = g.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
-       order by e.line limit 1) h
-  ), held as (
-    insert into legwork.key_holder (slot, name, key, job_id, waiting) select $1::smallint, name, key, id, true from line
-  ), freed as (
-    update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
-     where j.slot = $1::smallint and j.state = 2 and j.id = any(array(select id from line where state = 2))
-     returning j.queue_id, j.name, j.priority
-  ), counted as (
-    insert into legwork.tally (queue_id, name, state, n)
-      select queue_id, name, s.state, s.sign * count(*) from freed, (values (2, -1), (3, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
-  )
-  select distinct queue_id, priority from freed`,
+  'select queue_id, priority from legwork.hand_over($1::smallint, $2::text[], $3::text[])',
 )
 
 /** A key of which nothing runs, because the job that holds it has failed for good. */
@@ -144,20 +117,23 @@ export function blockedKeys(on: Queryable, slot: number, name: string | undefine
   return on.query<BlockedKey & Record<string, unknown>>(blockedStatement, [slot, name ?? null])
 }
 
-/** Hands marked keys over; call it in a transaction. */
-export async function handOver(tx: Queryable, slot: number, { names, keys }: Keys): Promise<LaneName[]> {
-  await tx.query(lockMarks, [slot, names, keys])
-  return handOn(tx, slot, { names, keys })
+/** Hands keys over whose marks somebody has left; a transaction of its own. */
+export function handOver(on: Queryable, slot: number, keys: Keys): Promise<LaneName[]> {
+  return handed(on, handOverStatement, slot, keys)
 }
 
 /** The same for keys whose marks this transaction has locked, or made, before. */
-export async function handOn(tx: Queryable, slot: number, { names, keys }: Keys): Promise<LaneName[]> {
-  const rows = await tx.query<{ queue_id: number; priority: number }>(handStatement, [slot, names, keys])
-  return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
+export function handOn(tx: Queryable, slot: number, keys: Keys): Promise<LaneName[]> {
+  return handed(tx, handOnStatement, slot, keys)
 }
 
 /** Hands over the keys whose marks were left behind; call it in a transaction. */
 export async function sweepKeys(tx: Queryable, slot: number): Promise<LaneName[]> {
   const [found] = await tx.query<{ names: string[]; keys: string[] }>(findMarks, [slot])
   return found ? handOn(tx, slot, found) : []
+}
+
+async function handed(on: Queryable, statement: Statement, slot: number, { names, keys }: Keys): Promise<LaneName[]> {
+  const rows = await on.query<{ queue_id: number; priority: number }>(statement, [slot, names, keys])
+  return rows.map((row) => ({ queueId: row.queue_id, priority: row.priority }))
 }

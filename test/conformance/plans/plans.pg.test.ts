@@ -111,6 +111,9 @@ async function useEverything(bench: StoreBench, connection: ExplainingConnection
   await some('ages', () => store.laneAges(0, [{ queueId: 1, priority: 0, floor: 0 }], names))
   await some('stage', () => store.stage(0, batch))
   await some('nextDue', () => store.nextDue(0))
+  const lane = { queueId: 1, priority: 0, floor: 0 }
+  const ones = { names: ['keyed'], keys: [jobs.find((job) => job.key)?.key ?? ''] }
+  await some('set aside', () => store.setAside({ slot: 0, lanes: [lane], keys: ones, most: 5 * batch }))
   await some('claim keyed', () => two.claim({ limit: batch, names: ['keyed'], priorities: [0] }), 8 * batch)
   await some('rescue', () => store.rescue({ rescuer: one.id, lease: -1, limits: {}, defaultLimit: 9 }))
   await some('sweep', () => store.sweep(0))

@@ -93,6 +93,31 @@ test('a redriven job goes to the end of the line of its key', async () => {
   }
 })
 
+test('a claim that meets many jobs of one key says so, and all the others of it are set aside without being claimed', async () => {
+  const { store, enqueue, worker, stateOf } = await storeBench()
+  const hot = await enqueue(...Array.from({ length: 12 }, () => keyed))
+  const others = await enqueue({}, { key: 'another' })
+  const claimer = await worker()
+  const { jobs, crowded } = await claimer.claimFully({ limit: 8 })
+  expect(jobs.map((job) => job.id)).toEqual([hot[0]])
+  expect(crowded).toEqual({ names: ['plain'], keys: ['k'] })
+  const request = { slot: 0, lanes: [{ queueId: 1, priority: 0, floor: 0 }], keys: crowded!, most: 100 }
+  expect(await store.setAside(request)).toBe(4)
+  for (const id of hot.slice(1)) expect(await stateOf(id)).toBe('blocked')
+  expect((await claimer.claim()).map((job) => job.id)).toEqual(others)
+  // The key is handed on, so the job that has it now stays ready.
+  await claimer.end(jobs)
+  expect(await store.setAside(request)).toBe(0)
+  for (const next of hot.slice(1)) {
+    const [job, ...more] = await claimer.claim()
+    expect([job?.id, more]).toEqual([next, []])
+    await claimer.end([job!])
+  }
+  // Nobody has the key any more.
+  await enqueue(keyed, keyed)
+  expect(await store.setAside(request)).toBe(0)
+})
+
 test('the sweep frees a place that somebody waits at and nobody holds', async () => {
   const { store, database, enqueue, worker, stateOf } = await storeBench()
   const [a] = await enqueue(keyed, keyed)
@@ -108,12 +133,14 @@ test('the sweep frees a place that somebody waits at and nobody holds', async ()
 test('a thousand keyed jobs and six workers: one at a time per key, in order, and none is forgotten', async () => {
   const bench = await storeBench()
   const total = bench.store.kind === 'postgres' ? 1_000 : 300
-  const ids = await bench.enqueue(...Array.from({ length: total }, (_, n) => ({ key: `k${n % 7}` })))
+  // Most of them have one key, so that claims find it crowded and set others aside.
+  const keyOf = (n: number) => Math.max(0, (n % 10) - 6)
+  const ids = await bench.enqueue(...Array.from({ length: total }, (_, n) => ({ key: `k${keyOf(n)}` })))
   const { finished, running } = await drainKeyed(bench, total)
   expect(finished.size).toBe(total)
   expect([...running.values()].every((set) => set.size === 0)).toBe(true)
-  for (let key = 0; key < 7; key++) {
-    const mine = ids.filter((_, n) => n % 7 === key)
+  for (let key = 0; key < 4; key++) {
+    const mine = ids.filter((_, n) => keyOf(n) === key)
     expect([...finished].filter((id) => mine.includes(id))).toEqual(mine)
   }
   const holders = await bench.database.query('select * from legwork.key_holder')
@@ -127,11 +154,14 @@ async function drainKeyed(
 ): Promise<{ finished: Set<string>; running: Map<string, Set<string>> }> {
   const finished = new Set<string>()
   const running = new Map<string, Set<string>>()
+  const everywhere = { queueId: 1, priority: 0, floor: 0 }
+  let aside = 0
   let sweeps = 0
   const work = async () => {
     const claimer = await bench.worker()
     while (finished.size < total) {
-      const jobs = await claimer.claim({ limit: 10 })
+      const { jobs, crowded } = await claimer.claimFully({ limit: 10 })
+      if (crowded) aside += await bench.store.setAside({ slot: 0, lanes: [everywhere], keys: crowded, most: 50 })
       for (const job of jobs) {
         const set = running.get(job.key!) ?? new Set()
         running.set(job.key!, set.add(job.id))
@@ -145,5 +175,6 @@ async function drainKeyed(
     }
   }
   await Promise.all(Array.from({ length: 6 }, work))
+  expect(aside).toBeGreaterThan(0)
   return { finished, running }
 }
