@@ -239,3 +239,57 @@ begin
 exception when sqlstate 'LW409' then
   return;
 end $$;
+
+-- Who has changed a setting at run time, and from what to what.
+create table legwork.setting (
+  kind    text collate "C" not null,
+  name    text collate "C" not null,
+  version int not null,
+  at      timestamptz not null default legwork.now(),
+  by      text,
+  old     jsonb,
+  new     jsonb,
+  primary key (kind, name, version)
+);
+
+-- Writes down a change of a setting and tells the workers at the commit; returns its version. What changes nothing is not
+-- written. A NOTIFY in a transaction makes commits queue, so jobs never send one; settings are changed seldom.
+create function legwork.note_setting(kind text, name text, old jsonb, new jsonb, by text) returns int language plpgsql as $$
+#variable_conflict use_variable
+declare
+  last int := coalesce((select max(s.version) from legwork.setting s where s.kind = note_setting.kind and s.name = note_setting.name), 0);
+begin
+  if old is not distinct from new then return last; end if;
+  insert into legwork.setting (kind, name, version, by, old, new) values (kind, name, last + 1, coalesce(by, current_user), old, new);
+  perform pg_notify('legwork', '{"from": "sql", "hint": {"queues": true, "due": 0}}');
+  return last + 1;
+end $$;
+
+-- No worker takes a job from the queue any more. One that is paused keeps its moment, and its reason unless another is given.
+-- Returns the version of the setting.
+create function legwork.pause_queue(name text, reason text default null, by text default null) returns int language plpgsql as
+  $$ begin return legwork.set_pause(name, true, reason, by); end $$;
+
+create function legwork.resume_queue(name text, by text default null) returns int language plpgsql as
+  $$ begin return legwork.set_pause(name, false, null, by); end $$;
+
+create function legwork.set_pause(queue text, paused boolean, reason text, by text) returns int language plpgsql as $$
+#variable_conflict use_variable
+declare
+  was legwork.queue;
+begin
+  if coalesce(queue, '') = '' then
+    raise exception 'legwork: the name of the queue must not be empty' using errcode = 'invalid_parameter_value';
+  end if;
+  if paused then insert into legwork.queue (name) values (queue) on conflict do nothing; end if;
+  select q.* into was from legwork.queue q where q.name = queue for update;
+  if paused then reason := coalesce(reason, was.pause_reason); end if;
+  update legwork.queue q
+     set paused_at = case when paused then coalesce(q.paused_at, legwork.now()) end, pause_reason = reason, paused_by = case when paused then coalesce(by, current_user) end
+   where q.id = was.id and (q.paused_at is not null, q.pause_reason) is distinct from (paused, reason);
+  return legwork.note_setting('pause', queue, legwork.pause_told(was.paused_at is not null, was.pause_reason), legwork.pause_told(paused, reason), by);
+end $$;
+
+-- How the history tells of a pause.
+create function legwork.pause_told(paused boolean, reason text) returns jsonb language sql immutable as
+  $$ select jsonb_strip_nulls(jsonb_build_object('paused', paused, 'reason', reason)) $$;

@@ -16,18 +16,6 @@ create table legwork.limit_rule (
   changed_at timestamptz not null default legwork.now()
 );
 
--- Who has changed a setting at run time, and from what to what.
-create table legwork.setting (
-  kind    text collate "C" not null,
-  name    text collate "C" not null,
-  version int not null,
-  at      timestamptz not null default legwork.now(),
-  by      text,
-  old     jsonb,
-  new     jsonb,
-  primary key (kind, name, version)
-);
-
 -- used: jobs that run. called: jobs that left the line, are ready, and have a place kept. tat, spent: see legwork.rate_room.
 -- due_at: when time alone lets the next in line go. virtual: the rank of the last that was called, see legwork.admit.
 -- ok, bad: what the breaker has counted since window_at; trial: it was open, and lets a few through to find out.
@@ -463,15 +451,6 @@ begin
    where l.id = any(limiters);
   return cardinality(limiters);
 end $$;
-
--- Writes down a change of a setting; returns its version.
-create function legwork.note_setting(kind text, name text, old jsonb, new jsonb, by text) returns int language sql as $$
-  insert into legwork.setting (kind, name, version, by, old, new)
-    select note_setting.kind, note_setting.name,
-           coalesce((select max(s.version) from legwork.setting s where s.kind = note_setting.kind and s.name = note_setting.name), 0) + 1,
-           coalesce(note_setting.by, current_user), note_setting.old, note_setting.new
-    returning version
-$$;
 
 -- Changes a limit at run time: the keys that are given go before what code declares; null gives them up. Returns the version.
 create function legwork.set_limit(limit_name text, rule jsonb, by text default null) returns int language plpgsql as $$

@@ -1,8 +1,8 @@
+import { type ChangedBy, changeOf, type SettingChange } from './changes.ts'
 import { type BoundRule, boundRuleOf, storedBound, type WhenFull } from './core/bound.ts'
 import { LegworkError, show } from './core/errors.ts'
 import { checkName, type RateOptions } from './core/limit.ts'
 import { nearest } from './core/suggest.ts'
-import { type ChangedBy, changeOf, type SettingChange } from './limits.ts'
 import type { BoundRow } from './store/queries/bounds.ts'
 import type { Store } from './store/store.ts'
 

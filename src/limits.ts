@@ -1,3 +1,4 @@
+import { type ChangedBy, changeOf, type SettingChange } from './changes.ts'
 import { type Duration } from './core/duration.ts'
 import { LegworkError, show } from './core/errors.ts'
 import type { Emitter } from './core/events.ts'
@@ -11,7 +12,7 @@ import {
 } from './core/limit.ts'
 import { nearest } from './core/suggest.ts'
 import type { Hub } from './live/hub.ts'
-import type { LimitRow, SettingRow } from './store/queries/limit-settings.ts'
+import type { LimitRow } from './store/queries/limit-settings.ts'
 import type { Store } from './store/store.ts'
 
 /** How a limit stands now, over all processes and all its instances. */
@@ -42,21 +43,6 @@ export interface BreakerStatus {
   readonly succeeded: number
   readonly failed: number
   readonly waiting: number
-}
-
-/** A change at run time. */
-export interface SettingChange<T> {
-  readonly version: number
-  readonly at: Date
-  readonly by: string
-  /** What was set before, and what after; undefined where it was what code says. */
-  readonly from: T | undefined
-  readonly to: T | undefined
-}
-
-export interface ChangedBy {
-  /** Who changes it, for the history. Default: the database role. */
-  readonly by?: string
 }
 
 /** Limits at run time. A limit is named as its definition says, else like its job; that of a queue is `queue:<name>`. */
@@ -106,7 +92,7 @@ export function createLimits({ store, hub }: LimitsParts): Limits {
   }
   const change = async (name: string, rule: StoredRule | null, by: string | undefined): Promise<LimitStatus> => {
     await store.setLimit(name, rule, by)
-    hub.tell({ queues: true, due: 0 })
+    hub.tellHere({ queues: true, due: 0 })
     return get(name)
   }
   return {
@@ -128,7 +114,7 @@ export function createBreakers({ store, hub, events }: LimitsParts): Breakers {
   const turn = async (name: string, open: boolean, reason: string | undefined, by: string | undefined) => {
     checkName(name, 'name')
     await store.setBreaker(name, open, reason, by)
-    hub.tell({ due: 0 })
+    hub.tellHere({ due: 0 })
   }
   return {
     open: async (name, reason, { by } = {}) => {
@@ -188,12 +174,6 @@ function ruleOf({ running, count, per, smooth }: StoredRule): LimitRule {
 
 function openingOf({ open, reason }: StoredRule): { open: boolean; reason?: string } {
   return { open: open === true, ...(typeof reason === 'string' && { reason }) }
-}
-
-/** A change as the history tells it. */
-export function changeOf<T>(row: SettingRow, read: (rule: StoredRule) => T): SettingChange<T> {
-  const { version, at, by } = row
-  return { version, at, by, from: row.old ? read(row.old) : undefined, to: row.new ? read(row.new) : undefined }
 }
 
 function unknown(name: string, known: readonly string[]): LegworkError {

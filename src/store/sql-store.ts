@@ -26,18 +26,12 @@ import { firedAt, firingHistory, firingOfJob, forgetFirings, lastSuccess, nextDu
 import { history } from './queries/history.ts'
 import { blockedKeys, sweepKeys, unblockKey } from './queries/keys.ts'
 import { laneAges, probeLanes, queues } from './queries/lanes.ts'
-import {
-  declareLimits,
-  limitNames,
-  listLimits,
-  setBreaker,
-  setLimit,
-  settingHistory,
-} from './queries/limit-settings.ts'
+import { declareLimits, limitNames, listLimits, setBreaker, setLimit } from './queries/limit-settings.ts'
 import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
 import { forgetLocks, freeLock, listLocks, renewLocks, takeLock } from './queries/locks.ts'
 import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
+import { settingHistory } from './queries/setting-history.ts'
 import { lookAtSteps, lookAtUndos } from './queries/look.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
 import { resolveUndo } from './queries/resolve.ts'
@@ -173,8 +167,8 @@ export function createStore(connection: Connection): Store {
     queues: () => queues(connection),
     queueStatus: () => queueStatus(connection),
     ensureQueues: (names) => ensureQueues(connection, names),
-    pauseQueue: (name, reason) => pauseQueue(connection, name, reason),
-    resumeQueue: (name) => resumeQueue(connection, name),
+    pauseQueue: (name, reason, by) => pauseQueue(connection, name, reason, by),
+    resumeQueue: (name, by) => resumeQueue(connection, name, by),
     define: (rows) => define(connection, rows),
 
     async expire(slot, workerId, limit) {

@@ -21,7 +21,8 @@ import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { StoredFiring } from '../core/firing.ts'
 import type { StoredRule } from '../core/limit.ts'
-import type { LimitDeclaration, LimitRow, SettingRow } from './queries/limit-settings.ts'
+import type { LimitDeclaration, LimitRow } from './queries/limit-settings.ts'
+import type { SettingKind, SettingRow } from './queries/setting-history.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
 import type { LockCall, LockStatus, LockTake } from './queries/locks.ts'
 import type { Ending, Return, Settled, SettleScope } from './queries/settle.ts'
@@ -69,7 +70,8 @@ export interface Store {
   bounds(name?: string): Promise<BoundRow[]>
   /** How a bound stands for its values, the fullest first. */
   boundUsage(name: string, limit: number): Promise<BoundUseRow[]>
-  settingHistory(kind: 'limit' | 'breaker' | 'bound', name: string): Promise<SettingRow[]>
+  /** The changes of a setting, newest first, at most 1,000. */
+  settingHistory(kind: SettingKind, name: string): Promise<SettingRow[]>
   /** A running job asks its limits to let nobody begin for `ms`: how many that are, undefined when it is not this worker's any more. */
   slowDown(workerId: number, job: StepJob, ms: number, name: string | undefined): Promise<number | undefined>
   /** Gives a call the lock, with a token that is larger than that of any holder before; undefined when it is not free. */
@@ -225,8 +227,8 @@ export interface Store {
   queues(): Promise<QueueRow[]>
   queueStatus(): Promise<QueueStatus[]>
   ensureQueues(names: readonly string[]): Promise<void>
-  pauseQueue(name: string, reason: string | undefined): Promise<void>
-  resumeQueue(name: string): Promise<void>
+  pauseQueue(name: string, reason: string | undefined, by: string | undefined): Promise<void>
+  resumeQueue(name: string, by: string | undefined): Promise<void>
   define(rows: readonly DefinitionRow[]): Promise<void>
 
   /** The keys of which nothing runs until a person decides, of one job name or all; the oldest first, at most 1,000. */

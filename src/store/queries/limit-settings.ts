@@ -20,15 +20,6 @@ export interface LimitRow {
   readonly bad: number
 }
 
-/** A change of a setting at run time. */
-export interface SettingRow {
-  readonly version: number
-  readonly at: Date
-  readonly by: string
-  readonly old: StoredRule | null
-  readonly new: StoredRule | null
-}
-
 export interface LimitDeclaration {
   readonly name: string
   readonly rule: StoredRule
@@ -78,11 +69,6 @@ const listStatement = repeatable(
               max(o.shut_reason) filter (where o.shut_until > legwork.now()) as shut_reason, bool_or(o.trial) as trial, sum(o.ok) as ok, sum(o.bad) as bad
          from legwork.limiter o where o.name = r.name) l on true
     where r.name = coalesce($1::text, r.name) order by r.name`,
-)
-
-const historyStatement = repeatable(
-  'lw_setting_history',
-  'select version, at, by, old, new from legwork.setting where kind = $1::text and name = $2::text order by version desc limit 1000',
 )
 
 /** Writes what code says about limits. */
@@ -136,15 +122,6 @@ export async function listLimits(on: Queryable, name?: string): Promise<LimitRow
     shutByHand: by_hand,
     shutReason: shut_reason ?? undefined,
   }))
-}
-
-/** The changes of a setting, newest first, at most 1,000. */
-export async function settingHistory(
-  on: Queryable,
-  kind: 'limit' | 'breaker' | 'bound',
-  name: string,
-): Promise<SettingRow[]> {
-  return on.query<SettingRow & Record<string, unknown>>(historyStatement, [kind, name])
 }
 
 interface ListRow extends Record<string, unknown>, Omit<LimitRow, 'shutUntil' | 'shutByHand' | 'shutReason'> {

@@ -1,0 +1,50 @@
+import type { StoredRule } from '../../core/limit.ts'
+import { once, type Queryable, repeatable } from '../connection.ts'
+
+/** What can be changed at run time: limits, breakers and bounds, the pauses of queues and of schedules. */
+export type SettingKind = 'limit' | 'breaker' | 'bound' | 'pause' | 'schedule'
+
+/** A change of a setting at run time. */
+export interface SettingRow {
+  readonly version: number
+  readonly at: Date
+  readonly by: string
+  readonly old: StoredRule | null
+  readonly new: StoredRule | null
+}
+
+/** One that is to be noted; `from` and `to` are JSON text. */
+export interface SettingNote {
+  readonly name: string
+  readonly from: string
+  readonly to: string
+  /** Undefined for the database role. */
+  readonly by: string | undefined
+}
+
+const noteStatement = once(
+  'lw_setting_note',
+  `select legwork.note_setting($1::text, n.name, n.old, n.new, n.by)
+     from unnest($2::text[], $3::jsonb[], $4::jsonb[], $5::text[]) n(name, old, new, by)`,
+)
+
+const historyStatement = repeatable(
+  'lw_setting_history',
+  'select version, at, by, old, new from legwork.setting where kind = $1::text and name = $2::text order by version desc limit 1000',
+)
+
+/** Notes changes in the transaction that makes them. */
+export async function noteSettings(tx: Queryable, kind: SettingKind, notes: readonly SettingNote[]): Promise<void> {
+  await tx.query(noteStatement, [
+    kind,
+    notes.map(({ name }) => name),
+    notes.map(({ from }) => from),
+    notes.map(({ to }) => to),
+    notes.map(({ by }) => by ?? null),
+  ])
+}
+
+/** The changes of a setting, newest first, at most 1,000. */
+export async function settingHistory(on: Queryable, kind: SettingKind, name: string): Promise<SettingRow[]> {
+  return on.query<SettingRow & Record<string, unknown>>(historyStatement, [kind, name])
+}
