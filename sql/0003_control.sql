@@ -293,3 +293,31 @@ end $$;
 -- How the history tells of a pause.
 create function legwork.pause_told(paused boolean, reason text) returns jsonb language sql immutable as
   $$ select jsonb_strip_nulls(jsonb_build_object('paused', paused, 'reason', reason)) $$;
+
+-- Lets the next job of a blocked key go; the one that failed stays dead. False when the key was not blocked. The history has
+-- it under the name of the jobs and the key, as a JSON list.
+create function legwork.unblock_key(name text, key text, by text default null) returns boolean language plpgsql
+  -- whoever's session this runs in: the index that gives the order is the only plan
+  set enable_sort = off as $$
+#variable_conflict use_column
+declare
+  held legwork.key_holder;
+  next legwork.job;
+begin
+  select k.* into held from legwork.key_holder k where k.key = unblock_key.key and k.name = unblock_key.name and k.blocked_at is not null for update;
+  if not found then return false; end if;
+  -- behind the lock, so that no claim has set a job aside unseen
+  select j.* into next from legwork.job j
+   where j.slot = held.slot and j.name = held.name and j.key = held.key and (j.state = 2 or (j.state = 3 and j.worker_id is null)) order by j.line limit 1;
+  if next.id is null then
+    delete from legwork.key_holder k where k.key = held.key and k.name = held.name and k.slot = held.slot;
+  else
+    update legwork.key_holder k set job_id = next.id, blocked_at = null, waiting = true where k.key = held.key and k.name = held.name and k.slot = held.slot;
+    -- one that is ready is not touched: a claim may have it, and wait for the key
+    update legwork.job j set state = 3, seq = nextval('legwork.job_seq') where j.slot = next.slot and j.id = next.id and j.state = 2 and next.state = 2;
+    if found then insert into legwork.tally (queue_id, name, state, n) values (next.queue_id, next.name, 2, -1), (next.queue_id, next.name, 3, 1); end if;
+  end if;
+  perform legwork.note_setting('key', jsonb_build_array(held.name, held.key)::text, jsonb_build_object('blocked', true, 'job', held.job_id::text),
+    jsonb_build_object('blocked', false), by);
+  return true;
+end $$;

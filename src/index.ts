@@ -43,7 +43,7 @@ export {
   type BatchOutcomes,
 } from './core/batch-handler.ts'
 export type { BoundOptions, BoundRule, WhenFull } from './core/bound.ts'
-export type { Keys } from './keys.ts'
+export type { Keys, KeySetting } from './keys.ts'
 export type { ChangedBy, PauseSetting, SettingChange } from './changes.ts'
 export type { Breakers, BreakerStatus, Limits, LimitStatus } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'

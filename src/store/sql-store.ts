@@ -31,7 +31,7 @@ import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/lim
 import { forgetLocks, freeLock, listLocks, renewLocks, takeLock } from './queries/locks.ts'
 import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
-import { settingHistory } from './queries/setting-history.ts'
+import { keyHistory, settingHistory } from './queries/setting-history.ts'
 import { lookAtSteps, lookAtUndos } from './queries/look.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
 import { resolveUndo } from './queries/resolve.ts'
@@ -179,7 +179,8 @@ export function createStore(connection: Connection): Store {
     },
     blockedKeys: async (name) =>
       (await Promise.all((await slots()).map((slot) => blockedKeys(connection, slot, name)))).flat(),
-    unblockKey: async (name, key) => unblockIn(connection, await slots(), name, key),
+    keyHistory: (name, key) => keyHistory(connection, name, key),
+    unblockKey: (name, key, by) => unblockKey(connection, name, key, by),
     async sweep(slot) {
       await foldCounters(connection)
       const freed = await connection.transaction((tx) => sweepKeys(tx, slot))
@@ -246,22 +247,6 @@ async function stepTransaction(
     result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx), took)
   })
   return result
-}
-
-/** A key is on one slot, that of its jobs' queue; which one is known where it is blocked. */
-function unblockIn(
-  connection: Connection,
-  slots: readonly number[],
-  name: string,
-  key: string,
-): ReturnType<Store['unblockKey']> {
-  return connection.transaction(async (tx) => {
-    for (const slot of slots) {
-      const woken = await unblockKey(tx, slot, name, key)
-      if (woken) return woken
-    }
-    return undefined
-  })
 }
 
 async function endedBySlot(connection: Connection, ids: readonly string[]): ReturnType<Store['ended']> {

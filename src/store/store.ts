@@ -233,8 +233,10 @@ export interface Store {
 
   /** The keys of which nothing runs until a person decides, of one job name or all; the oldest first, at most 1,000. */
   blockedKeys(name: string | undefined): Promise<BlockedKey[]>
-  /** Lets the next job of a blocked key go: the lanes it is in, undefined when the key was not blocked. */
-  unblockKey(name: string, key: string): Promise<readonly LaneName[] | undefined>
+  /** Lets the next job of a blocked key go; false when the key was not blocked. */
+  unblockKey(name: string, key: string, by: string | undefined): Promise<boolean>
+  /** The changes of a key by hand, newest first, at most 1,000. */
+  keyHistory(name: string, key: string): Promise<SettingRow[]>
   /** Frees keys whose next in line was missed, folds counters; cheap, often. */
   /** Ends jobs that wait and should have started before now, at most so many; of how many it knew. */
   expire(slot: number, workerId: number, limit: number): Promise<Expired & { readonly more: boolean }>

@@ -1,8 +1,8 @@
 import type { StoredRule } from '../../core/limit.ts'
 import { once, type Queryable, repeatable } from '../connection.ts'
 
-/** What can be changed at run time: limits, breakers and bounds, the pauses of queues and of schedules. */
-export type SettingKind = 'limit' | 'breaker' | 'bound' | 'pause' | 'schedule'
+/** What can be changed at run time: limits, breakers and bounds, the pauses of queues and of schedules, keys that are blocked. */
+export type SettingKind = 'limit' | 'breaker' | 'bound' | 'pause' | 'schedule' | 'key'
 
 /** A change of a setting at run time. */
 export interface SettingRow {
@@ -33,6 +33,12 @@ const historyStatement = repeatable(
   'select version, at, by, old, new from legwork.setting where kind = $1::text and name = $2::text order by version desc limit 1000',
 )
 
+const keyStatement = repeatable(
+  'lw_setting_key_history',
+  `select version, at, by, old, new from legwork.setting
+    where kind = 'key' and name = jsonb_build_array($1::text, $2::text)::text order by version desc limit 1000`,
+)
+
 /** Notes changes in the transaction that makes them. */
 export async function noteSettings(tx: Queryable, kind: SettingKind, notes: readonly SettingNote[]): Promise<void> {
   await tx.query(noteStatement, [
@@ -47,4 +53,9 @@ export async function noteSettings(tx: Queryable, kind: SettingKind, notes: read
 /** The changes of a setting, newest first, at most 1,000. */
 export async function settingHistory(on: Queryable, kind: SettingKind, name: string): Promise<SettingRow[]> {
   return on.query<SettingRow & Record<string, unknown>>(historyStatement, [kind, name])
+}
+
+/** The same of a key, whose setting is named by the jobs and the key. */
+export async function keyHistory(on: Queryable, name: string, key: string): Promise<SettingRow[]> {
+  return on.query<SettingRow & Record<string, unknown>>(keyStatement, [name, key])
 }

@@ -148,7 +148,7 @@ async function useKeys({ store, worker, enqueue }: StoreBench, some: Some): Prom
   await some('yield', () => store.settle(scope, [], returns))
   await some('blocked', () => store.blockedKeys('row'))
   expect(await store.blockedKeys('row')).toHaveLength(30)
-  await some('unblock', () => store.unblockKey('row', jobs[0]!.key ?? ''))
+  await some('unblock', () => store.unblockKey('row', jobs[0]!.key ?? '', undefined))
 }
 
 /** Children of a parent that runs, and a job that comes after all of them. */
