@@ -463,6 +463,9 @@ begin
     raise exception 'legwork.set_limit: the name must not be empty' using errcode = 'invalid_parameter_value';
   end if;
   perform legwork.check_rule(rule);
+  if limit_name like 'worker:%' and rule - 'running' <> '{}' then
+    raise exception 'legwork: a limit in each process has running alone' using errcode = 'invalid_parameter_value';
+  end if;
   insert into legwork.limit_rule (name) values (limit_name) on conflict do nothing;
   select r.chosen into before from legwork.limit_rule r where r.name = limit_name for update;
   result := legwork.note_setting('limit', limit_name, before, rule, by);

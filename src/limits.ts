@@ -1,6 +1,6 @@
 import { type ChangedBy, changeOf, type SettingChange } from './changes.ts'
 import { type Duration } from './core/duration.ts'
-import { LegworkError, show } from './core/errors.ts'
+import { LegworkError, optionError, show } from './core/errors.ts'
 import type { Emitter } from './core/events.ts'
 import {
   breakerPrefix,
@@ -9,6 +9,7 @@ import {
   type RateOptions,
   type StoredRule,
   storedRule,
+  workerPrefix,
 } from './core/limit.ts'
 import { nearest } from './core/suggest.ts'
 import type { Hub } from './live/hub.ts'
@@ -45,7 +46,10 @@ export interface BreakerStatus {
   readonly waiting: number
 }
 
-/** Limits at run time. A limit is named as its definition says, else like its job; that of a queue is `queue:<name>`. */
+/**
+ * Limits at run time. A limit is named as its definition says, else like its job; that of a queue is `queue:<name>`, and that of
+ * a job in each process `worker:<name>`.
+ */
 export interface Limits {
   /**
    * Changes a limit, or makes one for a job or a queue that had none, in all processes within a second. What is left out
@@ -99,6 +103,8 @@ export function createLimits({ store, hub }: LimitsParts): Limits {
     get,
     set: async (name, rule, { by } = {}) => {
       checkName(name, 'name')
+      if (name.startsWith(workerPrefix) && rule.rate !== undefined)
+        throw optionError('rate', 'left out: a limit in each process has running alone', rule.rate)
       return change(name, storedRule(rule), by)
     },
     reset: async (name, { by } = {}) => {

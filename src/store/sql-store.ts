@@ -26,7 +26,7 @@ import { firedAt, firingHistory, firingOfJob, forgetFirings, lastSuccess, nextDu
 import { history } from './queries/history.ts'
 import { blockedKeys, sweepKeys, unblockKey } from './queries/keys.ts'
 import { laneAges, probeLanes, queues } from './queries/lanes.ts'
-import { declareLimits, limitNames, listLimits, setBreaker, setLimit } from './queries/limit-settings.ts'
+import { declareLimits, limitHeads, listLimits, setBreaker, setLimit } from './queries/limit-settings.ts'
 import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
 import { forgetLocks, freeLock, listLocks, renewLocks, takeLock } from './queries/locks.ts'
 import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
@@ -93,7 +93,7 @@ export function createStore(connection: Connection): Store {
     admit: (request) => admit(connection, request),
     letIn: (most) => letIn(connection, most),
     slowDown: (workerId, job, ms, name) => slowDown(connection, workerId, job, ms, name),
-    limitNames: () => limitNames(connection),
+    limitHeads: () => limitHeads(connection),
     declareLimits: (limits, without) => declareLimits(connection, limits, without),
     setLimit: (name, rule, by) => setLimit(connection, name, rule, by),
     setBreaker: (name, open, reason, by) => setBreaker(connection, name, open, reason, by),

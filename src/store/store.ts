@@ -21,7 +21,7 @@ import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { StoredFiring } from '../core/firing.ts'
 import type { StoredRule } from '../core/limit.ts'
-import type { LimitDeclaration, LimitRow } from './queries/limit-settings.ts'
+import type { LimitDeclaration, LimitHead, LimitRow } from './queries/limit-settings.ts'
 import type { SettingKind, SettingRow } from './queries/setting-history.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
 import type { LockCall, LockStatus, LockTake } from './queries/locks.ts'
@@ -54,8 +54,8 @@ export interface Store {
   admit(request: AdmitRequest): Promise<Admitted>
   /** Lets in, at up to so many limits, where time alone has made room. */
   letIn(most: number): Promise<{ woken: readonly LaneName[]; dueIn: number | undefined; more: boolean }>
-  /** The names of the limits that there are. */
-  limitNames(): Promise<string[]>
+  /** The limits that there are. */
+  limitHeads(): Promise<LimitHead[]>
   /** Writes what code says about limits; jobs `without` one have none of their own any more. */
   declareLimits(limits: readonly LimitDeclaration[], without: readonly string[]): Promise<void>
   /** Changes a limit at run time, null goes back to what code says; returns the version. */

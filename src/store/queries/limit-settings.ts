@@ -20,6 +20,15 @@ export interface LimitRow {
   readonly bad: number
 }
 
+/** What a worker has to know of each limit. */
+export interface LimitHead {
+  readonly name: string
+  /** Most at once; null without such a cap. */
+  readonly running: number | null
+  /** Whether that was set at run time. */
+  readonly isChosen: boolean
+}
+
 export interface LimitDeclaration {
   readonly name: string
   readonly rule: StoredRule
@@ -44,8 +53,10 @@ const declareStatement = repeatable(
     on conflict (name) do update set declared = excluded.declared, changed_at = legwork.now() where r.declared <> excluded.declared`,
 )
 
-/* What waits is looked at again with the new rule. */
-const namesStatement = repeatable('lw_limit_names', `select name from legwork.limit_rule where rule <> '{}'`)
+const headsStatement = repeatable(
+  'lw_limit_heads',
+  `select name, coalesce(chosen ? 'running', false) as "isChosen", (rule->>'running')::int as running from legwork.limit_rule where rule <> '{}'`,
+)
 
 const setStatement = once('lw_limit_set', 'select legwork.set_limit($1::text, $2::jsonb, $3::text) as version')
 
@@ -86,9 +97,9 @@ export async function declareLimits(
   ])
 }
 
-/** The limits that there are, by name. */
-export async function limitNames(on: Queryable): Promise<string[]> {
-  return (await on.query<{ name: string }>(namesStatement, [])).map((row) => row.name)
+/** The limits that there are. */
+export async function limitHeads(on: Queryable): Promise<LimitHead[]> {
+  return on.query<LimitHead & Record<string, unknown>>(headsStatement, [])
 }
 
 /** Changes a limit at run time; null goes back to what code declares. Returns the version. */
