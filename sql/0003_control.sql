@@ -265,6 +265,63 @@ begin
   return last + 1;
 end $$;
 
+-- Rules by name, of the kinds whose tables inherit from this one, which has no rows of its own: what code declares, and on
+-- top of it what was chosen at run time.
+create table legwork.rule (
+  kind       text collate "C" not null,
+  name       text collate "C" not null,
+  declared   jsonb not null default '{}',
+  chosen     jsonb,
+  rule       jsonb generated always as (declared || coalesce(chosen, '{}')) stored,
+  version    int not null default 0,
+  changed_at timestamptz not null default legwork.now()
+);
+
+-- Changes a rule at run time: the keys that are given go before what code declares, and null among them gives one up; null
+-- instead of them goes back to what code declares. Returns the version.
+create function legwork.choose(kind text, name text, keys jsonb, by text) returns int language plpgsql as $$
+#variable_conflict use_variable
+declare
+  before jsonb;
+  result int;
+begin
+  select r.chosen into before from legwork.rule r where r.kind = choose.kind and r.name = choose.name for update;
+  result := legwork.note_setting(kind, name, before, keys, by);
+  update legwork.rule r set chosen = keys, version = result, changed_at = legwork.now() where r.kind = choose.kind and r.name = choose.name;
+  return result;
+end $$;
+
+-- Refuses what nobody would understand.
+create function legwork.check_rule(kind text, name text, rule jsonb) returns void language plpgsql immutable as $$
+declare
+  known text[] := case kind when 'limit' then '{running,count,per,smooth,failures,min,window,openFor,probes}' else '{depth,count,per,whenFull}' end;
+  k text;
+  v jsonb;
+begin
+  if coalesce(name, '') = '' then
+    raise exception 'legwork.set_%: the name must not be empty', kind using errcode = 'invalid_parameter_value';
+  end if;
+  if rule is null then return; end if;
+  if jsonb_typeof(rule) <> 'object' then raise exception 'legwork: a % is a JSON object', kind using errcode = 'invalid_parameter_value'; end if;
+  if kind = 'limit' and name like 'worker:%' and rule - 'running' <> '{}' then
+    raise exception 'legwork: a limit in each process has running alone' using errcode = 'invalid_parameter_value';
+  end if;
+  for k, v in select * from jsonb_each(rule) loop
+    continue when k = any(known) and (
+      k = any('{running,count,min,probes,depth}') and (v = 'null' or jsonb_typeof(v) = 'number' and v::numeric >= 1 and v::numeric = floor(v::numeric))
+      or k = any('{per,window,openFor}') and (v = 'null' or jsonb_typeof(v) = 'number' and v::numeric >= 1)
+      or k = 'failures' and jsonb_typeof(v) = 'number' and v::numeric > 0 and v::numeric <= 1
+      or k = 'smooth' and jsonb_typeof(v) = 'boolean'
+      or k = 'whenFull' and v <@ '["reject", "shed", "delay", "coalesce"]');
+    raise exception 'legwork: a % cannot have % = %', kind, k, v using errcode = 'invalid_parameter_value', hint = case kind
+      when 'limit' then 'Keys: running, count, per (ms), smooth; for breakers failures (0 to 1), min, window (ms), openFor (ms), probes.'
+      else 'Keys: depth, count, per (ms), whenFull (reject, shed, delay or coalesce).' end;
+  end loop;
+  if (rule->>'count' is null) <> (rule->>'per' is null) then
+    raise exception 'legwork: a rate needs count and per' using errcode = 'invalid_parameter_value';
+  end if;
+end $$;
+
 -- No worker takes a job from the queue any more. One that is paused keeps its moment, and its reason unless another is given.
 -- Returns the version of the setting.
 create function legwork.pause_queue(name text, reason text default null, by text default null) returns int language plpgsql as

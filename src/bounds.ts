@@ -67,12 +67,12 @@ export function createBounds(store: Store): Bounds {
     get,
     set: async (name, rule, { by } = {}) => {
       checkName(name, 'name')
-      await store.setBound(name, storedBound(rule), by)
+      await store.setRule('bound', name, storedBound(rule), by)
       return get(name)
     },
     reset: async (name, { by } = {}) => {
       await get(name)
-      await store.setBound(name, null, by)
+      await store.setRule('bound', name, null, by)
       return get(name)
     },
     list: async () => (await store.bounds()).map(statusOf),

@@ -1,5 +1,5 @@
 import type { StoredRule } from './core/limit.ts'
-import type { SettingRow } from './store/queries/setting-history.ts'
+import type { SettingRow } from './store/queries/settings.ts'
 
 /** A change at run time. */
 export interface SettingChange<T> {

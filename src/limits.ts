@@ -95,7 +95,7 @@ export function createLimits({ store, hub }: LimitsParts): Limits {
         )
   }
   const change = async (name: string, rule: StoredRule | null, by: string | undefined): Promise<LimitStatus> => {
-    await store.setLimit(name, rule, by)
+    await store.setRule('limit', name, rule, by)
     hub.tellHere({ queues: true, due: 0 })
     return get(name)
   }

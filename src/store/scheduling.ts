@@ -28,7 +28,7 @@ import {
   type ScheduleState,
   writeStates,
 } from './queries/schedules.ts'
-import { noteSettings } from './queries/setting-history.ts'
+import { noteSettings } from './queries/settings.ts'
 import { openTransaction } from './transaction/own.ts'
 
 /** A schedule that somebody is about to decide on, with what the decision needs. */

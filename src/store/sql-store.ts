@@ -13,7 +13,7 @@ import {
   startBatch,
   startChildren,
 } from './queries/batches.ts'
-import { boundUsage, declareBounds, listBounds, mendBounds, setBound } from './queries/bounds.ts'
+import { boundUsage, declareBounds, listBounds, mendBounds } from './queries/bounds.ts'
 import { cancel } from './queries/cancel.ts'
 import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
@@ -26,12 +26,12 @@ import { firedAt, firingHistory, firingOfJob, forgetFirings, lastSuccess, nextDu
 import { history } from './queries/history.ts'
 import { blockedKeys, sweepKeys, unblockKey } from './queries/keys.ts'
 import { laneAges, probeLanes, queues } from './queries/lanes.ts'
-import { declareLimits, limitHeads, listLimits, setBreaker, setLimit } from './queries/limit-settings.ts'
+import { declareLimits, limitHeads, listLimits, setBreaker } from './queries/limit-settings.ts'
 import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
 import { forgetLocks, freeLock, listLocks, renewLocks, takeLock } from './queries/locks.ts'
 import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
-import { keyHistory, settingHistory } from './queries/setting-history.ts'
+import { keyHistory, setRule, settingHistory } from './queries/settings.ts'
 import { lookAtSteps, lookAtUndos } from './queries/look.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
 import { resolveUndo } from './queries/resolve.ts'
@@ -95,11 +95,10 @@ export function createStore(connection: Connection): Store {
     slowDown: (workerId, job, ms, name) => slowDown(connection, workerId, job, ms, name),
     limitHeads: () => limitHeads(connection),
     declareLimits: (limits, without) => declareLimits(connection, limits, without),
-    setLimit: (name, rule, by) => setLimit(connection, name, rule, by),
+    setRule: (kind, name, rule, by) => setRule(connection, kind, name, rule, by),
     setBreaker: (name, open, reason, by) => setBreaker(connection, name, open, reason, by),
     limits: (name) => listLimits(connection, name),
     declareBounds: (names, plans) => declareBounds(connection, names, plans),
-    setBound: (name, rule, by) => setBound(connection, name, rule, by),
     bounds: (name) => listBounds(connection, name),
     boundUsage: (name, limit) => boundUsage(connection, name, limit),
     settingHistory: (kind, name) => settingHistory(connection, kind, name),

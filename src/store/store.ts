@@ -22,7 +22,7 @@ import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { StoredFiring } from '../core/firing.ts'
 import type { StoredRule } from '../core/limit.ts'
 import type { LimitDeclaration, LimitHead, LimitRow } from './queries/limit-settings.ts'
-import type { SettingKind, SettingRow } from './queries/setting-history.ts'
+import type { SettingKind, SettingRow } from './queries/settings.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
 import type { LockCall, LockStatus, LockTake } from './queries/locks.ts'
 import type { Ending, Return, Settled, SettleScope } from './queries/settle.ts'
@@ -58,15 +58,13 @@ export interface Store {
   limitHeads(): Promise<LimitHead[]>
   /** Writes what code says about limits; jobs `without` one have none of their own any more. */
   declareLimits(limits: readonly LimitDeclaration[], without: readonly string[]): Promise<void>
-  /** Changes a limit at run time, null goes back to what code says; returns the version. */
-  setLimit(name: string, rule: StoredRule | null, by: string | undefined): Promise<number>
+  /** Changes a rule at run time, null goes back to what code says. */
+  setRule(kind: 'limit' | 'bound', name: string, rule: StoredRule | null, by: string | undefined): Promise<void>
   setBreaker(name: string, open: boolean, reason: string | undefined, by: string | undefined): Promise<void>
   /** All limits and breakers, or the one of that name. */
   limits(name?: string): Promise<LimitRow[]>
   /** Writes what code says of the bounds of queues; one without a plan has none by code any more. */
   declareBounds(queues: readonly string[], plans: readonly BoundPlan[]): Promise<void>
-  /** Changes a bound at run time, null goes back to what code says; returns the version. */
-  setBound(name: string, rule: StoredRule | null, by: string | undefined): Promise<number>
   bounds(name?: string): Promise<BoundRow[]>
   /** How a bound stands for its values, the fullest first. */
   boundUsage(name: string, limit: number): Promise<BoundUseRow[]>

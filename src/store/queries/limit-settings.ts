@@ -58,8 +58,6 @@ const headsStatement = repeatable(
   `select name, coalesce(chosen ? 'running', false) as "isChosen", (rule->>'running')::int as running from legwork.limit_rule where rule <> '{}'`,
 )
 
-const setStatement = once('lw_limit_set', 'select legwork.set_limit($1::text, $2::jsonb, $3::text) as version')
-
 const breakerStatement = once(
   'lw_breaker_set',
   'select legwork.set_breaker($1::text, $2::boolean, $3::text, $4::text) as version',
@@ -100,17 +98,6 @@ export async function declareLimits(
 /** The limits that there are. */
 export async function limitHeads(on: Queryable): Promise<LimitHead[]> {
   return on.query<LimitHead & Record<string, unknown>>(headsStatement, [])
-}
-
-/** Changes a limit at run time; null goes back to what code declares. Returns the version. */
-export async function setLimit(
-  on: Queryable,
-  name: string,
-  rule: StoredRule | null,
-  by: string | undefined,
-): Promise<number> {
-  const [row] = await on.query<{ version: number }>(setStatement, [name, rule && JSON.stringify(rule), by ?? null])
-  return row?.version ?? 0
 }
 
 /** Opens or closes a breaker by hand. */

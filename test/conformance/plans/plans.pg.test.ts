@@ -121,7 +121,7 @@ async function useEverything(bench: StoreBench, connection: ExplainingConnection
   )
   await enqueue(...Array.from({ length: batch }, () => ({ name: 'late', options: '{"startBy": 1}' })))
   await some('expire', () => store.expire(0, one.id, batch))
-  await store.setBound('bounded', { depth: batch, whenFull: 'shed' }, undefined)
+  await store.setRule('bound', 'bounded', { depth: batch, whenFull: 'shed' }, undefined)
   await enqueue(...Array.from({ length: batch }, () => ({ name: 'plain', queue: 'bounded' })))
   await some('shed', () => enqueue({ name: 'plain', queue: 'bounded' }))
   await some('list', () => store.list({ limit: batch }))

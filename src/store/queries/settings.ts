@@ -22,6 +22,11 @@ export interface SettingNote {
   readonly by: string | undefined
 }
 
+const setStatements = {
+  limit: once('lw_limit_set', 'select legwork.set_limit($1::text, $2::jsonb, $3::text)'),
+  bound: once('lw_bound_set', 'select legwork.set_bound($1::text, $2::jsonb, $3::text)'),
+}
+
 const noteStatement = once(
   'lw_setting_note',
   `select legwork.note_setting($1::text, n.name, n.old, n.new, n.by)
@@ -38,6 +43,17 @@ const keyStatement = repeatable(
   `select version, at, by, old, new from legwork.setting
     where kind = 'key' and name = jsonb_build_array($1::text, $2::text)::text order by version desc limit 1000`,
 )
+
+/** Changes a limit or a bound at run time; null goes back to what code declares. */
+export async function setRule(
+  on: Queryable,
+  kind: keyof typeof setStatements,
+  name: string,
+  rule: StoredRule | null,
+  by: string | undefined,
+): Promise<void> {
+  await on.query(setStatements[kind], [name, rule && JSON.stringify(rule), by ?? null])
+}
 
 /** Notes changes in the transaction that makes them. */
 export async function noteSettings(tx: Queryable, kind: SettingKind, notes: readonly SettingNote[]): Promise<void> {
