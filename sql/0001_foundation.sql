@@ -20,6 +20,7 @@ create table legwork.queue (
   slot         smallint not null default 0 check (slot between 0 and 255),
   paused_at    timestamptz,
   pause_reason text,
+  paused_by    text,
   created_at   timestamptz not null default legwork.now()
 );
 

@@ -239,3 +239,132 @@ begin
 exception when sqlstate 'LW409' then
   return;
 end $$;
+
+-- Who has changed a setting at run time, and from what to what.
+create table legwork.setting (
+  kind    text collate "C" not null,
+  name    text collate "C" not null,
+  version int not null,
+  at      timestamptz not null default legwork.now(),
+  by      text,
+  old     jsonb,
+  new     jsonb,
+  primary key (kind, name, version)
+);
+
+-- Writes down a change of a setting and tells the workers at the commit; returns its version. What changes nothing is not
+-- written. A NOTIFY in a transaction makes commits queue, so jobs never send one; settings are changed seldom.
+create function legwork.note_setting(kind text, name text, old jsonb, new jsonb, by text) returns int language plpgsql as $$
+#variable_conflict use_variable
+declare
+  last int := coalesce((select max(s.version) from legwork.setting s where s.kind = note_setting.kind and s.name = note_setting.name), 0);
+begin
+  if old is not distinct from new then return last; end if;
+  insert into legwork.setting (kind, name, version, by, old, new) values (kind, name, last + 1, coalesce(by, current_user), old, new);
+  perform pg_notify('legwork', '{"from": "sql", "hint": {"queues": true, "due": 0}}');
+  return last + 1;
+end $$;
+
+-- Rules by name, of the kinds whose tables inherit from this one, which has no rows of its own: what code declares, and on
+-- top of it what was chosen at run time.
+create table legwork.rule (
+  kind       text collate "C" not null,
+  name       text collate "C" not null,
+  declared   jsonb not null default '{}',
+  chosen     jsonb,
+  rule       jsonb generated always as (declared || coalesce(chosen, '{}')) stored,
+  version    int not null default 0,
+  changed_at timestamptz not null default legwork.now()
+);
+
+-- Changes a rule at run time: the keys that are given go before what code declares, and null among them gives one up; null
+-- instead of them goes back to what code declares. Returns the version.
+create function legwork.choose(kind text, name text, keys jsonb, by text) returns int language plpgsql as $$
+#variable_conflict use_variable
+declare
+  before jsonb;
+  result int;
+begin
+  select r.chosen into before from legwork.rule r where r.kind = choose.kind and r.name = choose.name for update;
+  result := legwork.note_setting(kind, name, before, keys, by);
+  update legwork.rule r set chosen = keys, version = result, changed_at = legwork.now() where r.kind = choose.kind and r.name = choose.name;
+  return result;
+end $$;
+
+-- Refuses what nobody would understand.
+create function legwork.check_rule(kind text, name text, rule jsonb) returns void language plpgsql immutable as $$
+declare
+  known text[] := case kind when 'limit' then '{running,count,per,smooth,failures,min,window,openFor,probes}' else '{depth,count,per,whenFull}' end;
+  k text;
+  v jsonb;
+begin
+  if coalesce(name, '') = '' then
+    raise exception 'legwork.set_%: the name must not be empty', kind using errcode = 'invalid_parameter_value';
+  end if;
+  if rule is null then return; end if;
+  if jsonb_typeof(rule) <> 'object' then raise exception 'legwork: a % is a JSON object', kind using errcode = 'invalid_parameter_value'; end if;
+  if kind = 'limit' and name like 'worker:%' and rule - 'running' <> '{}' then
+    raise exception 'legwork: a limit in each process has running alone' using errcode = 'invalid_parameter_value';
+  end if;
+  for k, v in select * from jsonb_each(rule) loop
+    continue when k = any(known) and (
+      k = any('{running,count,min,probes,depth}') and (v = 'null' or jsonb_typeof(v) = 'number' and v::numeric >= 1 and v::numeric = floor(v::numeric))
+      or k = any('{per,window,openFor}') and (v = 'null' or jsonb_typeof(v) = 'number' and v::numeric >= 1)
+      or k = 'failures' and jsonb_typeof(v) = 'number' and v::numeric > 0 and v::numeric <= 1
+      or k = 'smooth' and jsonb_typeof(v) = 'boolean'
+      or k = 'whenFull' and v <@ '["reject", "shed", "delay", "coalesce"]');
+    raise exception 'legwork: a % cannot have % = %', kind, k, v using errcode = 'invalid_parameter_value', hint = case kind
+      when 'limit' then 'Keys: running, count, per (ms), smooth; for breakers failures (0 to 1), min, window (ms), openFor (ms), probes.'
+      else 'Keys: depth, count, per (ms), whenFull (reject, shed, delay or coalesce).' end;
+  end loop;
+  if (rule->>'count' is null) <> (rule->>'per' is null) then
+    raise exception 'legwork: a rate needs count and per' using errcode = 'invalid_parameter_value';
+  end if;
+end $$;
+
+-- No worker takes a job from the queue any more. One that is paused keeps its moment, and its reason unless another is given.
+-- Returns the version of the setting.
+create function legwork.pause_queue(name text, reason text default null, by text default null) returns int language plpgsql as
+  $$ begin return legwork.set_pause(name, true, reason, by); end $$;
+
+create function legwork.resume_queue(name text, by text default null) returns int language plpgsql as
+  $$ begin return legwork.set_pause(name, false, null, by); end $$;
+
+create function legwork.set_pause(queue text, paused boolean, reason text, by text) returns int language plpgsql as $$
+#variable_conflict use_variable
+declare
+  was legwork.queue;
+begin
+  if coalesce(queue, '') = '' then
+    raise exception 'legwork: the name of the queue must not be empty' using errcode = 'invalid_parameter_value';
+  end if;
+  if paused then insert into legwork.queue (name) values (queue) on conflict do nothing; end if;
+  select q.* into was from legwork.queue q where q.name = queue for update;
+  if paused then reason := coalesce(reason, was.pause_reason); end if;
+  update legwork.queue q
+     set paused_at = case when paused then coalesce(q.paused_at, legwork.now()) end, pause_reason = reason, paused_by = case when paused then coalesce(by, current_user) end
+   where q.id = was.id and (q.paused_at is not null, q.pause_reason) is distinct from (paused, reason);
+  return legwork.note_setting('pause', queue, legwork.pause_told(was.paused_at is not null, was.pause_reason), legwork.pause_told(paused, reason), by);
+end $$;
+
+-- How the history tells of a pause.
+create function legwork.pause_told(paused boolean, reason text) returns jsonb language sql immutable as
+  $$ select jsonb_strip_nulls(jsonb_build_object('paused', paused, 'reason', reason)) $$;
+
+-- Lets the next job of a blocked key go; the one that failed stays dead. False when the key was not blocked. The history has
+-- it under the name of the jobs and the key, as a JSON list.
+create function legwork.unblock_key(name text, key text, by text default null) returns boolean language plpgsql
+  -- whoever's session this runs in: the index that gives the order is the only plan
+  set enable_sort = off as $$
+#variable_conflict use_column
+declare
+  held legwork.key_holder;
+begin
+  select k.* into held from legwork.key_holder k where k.key = unblock_key.key and k.name = unblock_key.name and k.blocked_at is not null for update;
+  if not found then return false; end if;
+  update legwork.key_holder k set job_id = null, blocked_at = null where k.key = held.key and k.name = held.name and k.slot = held.slot;
+  perform legwork.hand_on(held.slot, array[held.name], array[held.key]);
+  perform legwork.note_setting('key', jsonb_build_array(held.name, held.key)::text, jsonb_build_object('blocked', true, 'job', held.job_id::text),
+    jsonb_build_object('blocked', false), by);
+  return true;
+end $$;

@@ -5,28 +5,12 @@
 --   * locks: job rows, then limiters by id; whoever holds limiters takes the rows of waiting jobs only if they are free
 --   * what has no limit never comes here
 
--- The rules by name: what code declares, and on top of it what was chosen at run time. Keys, all of them optional:
+-- The rules by name. Keys, all of them optional:
 --   running: most at once; count, per (ms), smooth: the rate; failures, min, window, openFor (ms), probes: a breaker.
 create table legwork.limit_rule (
-  name       text collate "C" primary key,
-  declared   jsonb not null default '{}',
-  chosen     jsonb,
-  rule       jsonb generated always as (declared || coalesce(chosen, '{}')) stored,
-  version    int not null default 0,
-  changed_at timestamptz not null default legwork.now()
-);
-
--- Who has changed a setting at run time, and from what to what.
-create table legwork.setting (
-  kind    text collate "C" not null,
-  name    text collate "C" not null,
-  version int not null,
-  at      timestamptz not null default legwork.now(),
-  by      text,
-  old     jsonb,
-  new     jsonb,
-  primary key (kind, name, version)
-);
+  kind text collate "C" not null default 'limit',
+  primary key (name)
+) inherits (legwork.rule);
 
 -- used: jobs that run. called: jobs that left the line, are ready, and have a place kept. tat, spent: see legwork.rate_room.
 -- due_at: when time alone lets the next in line go. virtual: the rank of the last that was called, see legwork.admit.
@@ -478,55 +462,19 @@ begin
   return cardinality(limiters);
 end $$;
 
--- Writes down a change of a setting; returns its version.
-create function legwork.note_setting(kind text, name text, old jsonb, new jsonb, by text) returns int language sql as $$
-  insert into legwork.setting (kind, name, version, by, old, new)
-    select note_setting.kind, note_setting.name,
-           coalesce((select max(s.version) from legwork.setting s where s.kind = note_setting.kind and s.name = note_setting.name), 0) + 1,
-           coalesce(note_setting.by, current_user), note_setting.old, note_setting.new
-    returning version
-$$;
-
--- Changes a limit at run time: the keys that are given go before what code declares; null gives them up. Returns the version.
+-- Changes a limit at run time, or makes one; see legwork.choose.
 create function legwork.set_limit(limit_name text, rule jsonb, by text default null) returns int language plpgsql as $$
 #variable_conflict use_variable
 declare
-  before jsonb;
   result int;
 begin
-  if coalesce(limit_name, '') = '' then
-    raise exception 'legwork.set_limit: the name must not be empty' using errcode = 'invalid_parameter_value';
-  end if;
-  perform legwork.check_rule(rule);
+  perform legwork.check_rule('limit', limit_name, rule);
   insert into legwork.limit_rule (name) values (limit_name) on conflict do nothing;
-  select r.chosen into before from legwork.limit_rule r where r.name = limit_name for update;
-  result := legwork.note_setting('limit', limit_name, before, rule, by);
-  update legwork.limit_rule r set chosen = rule, version = result, changed_at = legwork.now() where r.name = limit_name;
+  result := legwork.choose('limit', limit_name, rule, by);
   -- whoever looks next lets in as many as the new rule has room for
   update legwork.limiter l set due_at = legwork.now()
    where l.id = any(array(select u.id from legwork.limiter u where u.name = limit_name and u.waiting > 0 order by u.id for no key update));
   return result;
-end $$;
-
--- Refuses what no worker would understand.
-create function legwork.check_rule(rule jsonb) returns void language plpgsql immutable as $$
-declare
-  k text;
-  v jsonb;
-begin
-  if rule is null then return; end if;
-  if jsonb_typeof(rule) <> 'object' then raise exception 'legwork: a limit is a JSON object' using errcode = 'invalid_parameter_value'; end if;
-  for k, v in select * from jsonb_each(rule) loop
-    if k = any('{running,count,min,probes}') and (v = 'null' or jsonb_typeof(v) = 'number' and v::numeric >= 1 and v::numeric = floor(v::numeric))
-      or k = any('{per,window,openFor}') and (v = 'null' or jsonb_typeof(v) = 'number' and v::numeric >= 1)
-      or k = 'failures' and jsonb_typeof(v) = 'number' and v::numeric > 0 and v::numeric <= 1
-      or k = 'smooth' and jsonb_typeof(v) = 'boolean' then continue; end if;
-    raise exception 'legwork: a limit cannot have % = %', k, v
-      using errcode = 'invalid_parameter_value', hint = 'Keys: running, count, per (ms), smooth; for breakers failures (0 to 1), min, window (ms), openFor (ms), probes.';
-  end loop;
-  if (rule->>'count' is null) <> (rule->>'per' is null) then
-    raise exception 'legwork: a rate needs count and per' using errcode = 'invalid_parameter_value';
-  end if;
 end $$;
 
 -- Opens a breaker by hand, or closes it. Returns the version of the setting.

@@ -6,18 +6,14 @@
 
 alter table legwork.queue add column bounded boolean not null default false;
 
--- What code declares, and on top of it what was chosen at run time. Keys: depth, count and per (ms, the rate), by ('key' or
--- 'header:<name>', only declared), whenFull ('reject', 'shed', 'delay' or 'coalesce').
+-- The rules by name. Keys: depth, count and per (ms, the rate), by ('key' or 'header:<name>', only declared), whenFull
+-- ('reject', 'shed', 'delay' or 'coalesce').
 create table legwork.bound (
-  id         int generated always as identity primary key,
-  queue_id   int not null,
-  name       text collate "C" not null unique,
-  declared   jsonb not null default '{}',
-  chosen     jsonb,
-  rule       jsonb generated always as (declared || coalesce(chosen, '{}')) stored,
-  version    int not null default 0,
-  changed_at timestamptz not null default legwork.now()
-);
+  kind     text collate "C" not null default 'bound',
+  id       int generated always as identity primary key,
+  queue_id int not null,
+  unique (name)
+) inherits (legwork.rule);
 
 -- held: jobs that count, where the bound is one for each value; it is counted anew when it seems full. spent: accepted in
 -- the window that began at `tat`, and beyond it by those that were put off. The pace at which jobs end is measured from
@@ -247,26 +243,6 @@ begin
   end loop;
 end $$;
 
--- Refuses what nobody would understand.
-create function legwork.check_bound(rule jsonb) returns void language plpgsql immutable as $$
-declare
-  k text;
-  v jsonb;
-begin
-  if rule is null then return; end if;
-  if jsonb_typeof(rule) <> 'object' then raise exception 'legwork: a bound is a JSON object' using errcode = 'invalid_parameter_value'; end if;
-  for k, v in select * from jsonb_each(rule) loop
-    if k = any('{depth,count}') and (v = 'null' or jsonb_typeof(v) = 'number' and v::numeric >= 1 and v::numeric = floor(v::numeric))
-      or k = 'per' and (v = 'null' or jsonb_typeof(v) = 'number' and v::numeric >= 1)
-      or k = 'whenFull' and v <@ '["reject", "shed", "delay", "coalesce"]' then continue; end if;
-    raise exception 'legwork: a bound cannot have % = %', k, v
-      using errcode = 'invalid_parameter_value', hint = 'Keys: depth, count, per (ms), whenFull (reject, shed, delay or coalesce).';
-  end loop;
-  if (rule->>'count' is null) <> (rule->>'per' is null) then
-    raise exception 'legwork: a rate needs count and per' using errcode = 'invalid_parameter_value';
-  end if;
-end $$;
-
 -- What code says of the bounds of its queues; those of a named queue that it says nothing of any more have none.
 create function legwork.declare_bounds(bounds jsonb) returns void language plpgsql as $$
 declare
@@ -288,26 +264,17 @@ create function legwork.mark_bounded(places jsonb) returns void language sql as 
      and q.bounded <> exists (select from legwork.bound b where b.queue_id = q.id and (b.rule->>'depth' is not null or b.rule->>'count' is not null))
 $$;
 
--- Changes a bound at run time: the keys that are given go before what code declares; null gives them up. The bound of a queue
--- as a whole has the name of the queue, and comes into being here if it has none. Returns the version.
+-- Changes a bound at run time, or makes one for a queue as a whole, which has the name of the queue; see legwork.choose.
 create function legwork.set_bound(bound_name text, rule jsonb, by text default null) returns int language plpgsql as $$
 #variable_conflict use_variable
 declare
-  before jsonb;
   result int;
-  places jsonb;
 begin
-  if coalesce(bound_name, '') = '' then
-    raise exception 'legwork.set_bound: the name must not be empty' using errcode = 'invalid_parameter_value';
-  end if;
-  perform legwork.check_bound(rule);
+  perform legwork.check_rule('bound', bound_name, rule);
   if not exists (select from legwork.bound b where b.name = bound_name) then
-    places := legwork.queue_places(array[bound_name]);
-    insert into legwork.bound (queue_id, name) values ((places->bound_name->>0)::int, bound_name) on conflict do nothing;
+    insert into legwork.bound (queue_id, name) values ((legwork.queue_places(array[bound_name])->bound_name->>0)::int, bound_name) on conflict do nothing;
   end if;
-  select b.chosen into before from legwork.bound b where b.name = bound_name for update;
-  result := legwork.note_setting('bound', bound_name, before, rule, by);
-  update legwork.bound b set chosen = rule, version = result, changed_at = legwork.now() where b.name = bound_name;
+  result := legwork.choose('bound', bound_name, rule, by);
   perform legwork.mark_bounded(jsonb_build_object('q', jsonb_build_array((select b.queue_id from legwork.bound b where b.name = bound_name))));
   return result;
 end $$;

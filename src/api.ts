@@ -13,6 +13,7 @@ import type { Overrides } from './core/overrides.ts'
 import type { Priority } from './core/priority.ts'
 import type { Schedule } from './core/schedule.ts'
 import type { Bounds } from './bounds.ts'
+import type { ChangedBy, PauseSetting, SettingChange } from './changes.ts'
 import type { BoundOptions } from './core/bound.ts'
 import type { Keys } from './keys.ts'
 import type { Breakers, Limits } from './limits.ts'
@@ -240,8 +241,10 @@ export interface Legwork {
   /** All queues with how many jobs they have in each state. */
   queues(): Promise<QueueStatus[]>
   /** No worker takes a job from the queue any more; running ones, and those a worker has claimed already, finish. */
-  pause(queue: string, reason?: string): Promise<void>
-  resume(queue: string): Promise<void>
+  pause(queue: string, reason?: string, options?: ChangedBy): Promise<void>
+  resume(queue: string, options?: ChangedBy): Promise<void>
+  /** When the queue was paused and resumed, why and by whom, newest first. */
+  pauseHistory(queue: string): Promise<SettingChange<PauseSetting>[]>
   /** The limits of jobs and queues, at run time. */
   readonly limits: Limits
   /** What fires by the clock. */

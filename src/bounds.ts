@@ -1,8 +1,8 @@
+import { type ChangedBy, changeOf, type SettingChange } from './changes.ts'
 import { type BoundRule, boundRuleOf, storedBound, type WhenFull } from './core/bound.ts'
 import { LegworkError, show } from './core/errors.ts'
 import { checkName, type RateOptions } from './core/limit.ts'
 import { nearest } from './core/suggest.ts'
-import { type ChangedBy, changeOf, type SettingChange } from './limits.ts'
 import type { BoundRow } from './store/queries/bounds.ts'
 import type { Store } from './store/store.ts'
 
@@ -67,12 +67,12 @@ export function createBounds(store: Store): Bounds {
     get,
     set: async (name, rule, { by } = {}) => {
       checkName(name, 'name')
-      await store.setBound(name, storedBound(rule), by)
+      await store.setRule('bound', name, storedBound(rule), by)
       return get(name)
     },
     reset: async (name, { by } = {}) => {
       await get(name)
-      await store.setBound(name, null, by)
+      await store.setRule('bound', name, null, by)
       return get(name)
     },
     list: async () => (await store.bounds()).map(statusOf),

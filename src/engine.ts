@@ -2,6 +2,7 @@ import { addBatch } from './batch.ts'
 import { planBulk, runBulk, startBulk } from './bulk.ts'
 import type { Change } from './core/change.ts'
 import type { JobCall } from './core/call.ts'
+import { type ChangedBy, changeOf, pauseOf, type PauseSetting, type SettingChange } from './changes.ts'
 import type { AnyJob } from './core/definition.ts'
 import type { BatchOptions, BulkKind, BulkOptions, BulkRef, CloseOptions, EnqueueOptions, WorkOptions } from './api.ts'
 import type { Clock } from './core/clock.ts'
@@ -10,6 +11,7 @@ import { LegworkError } from './core/errors.ts'
 import type { SignalTokenOptions } from './core/durable.ts'
 import { Emitter, type EngineEvents, type EventName } from './core/events.ts'
 import type { LeadArguments, Leader, LockArguments } from './core/lock.ts'
+import { text } from './core/text.ts'
 import { prepare, prepareAll } from './enqueue.ts'
 import { forkAll } from './fork.ts'
 import { type Bounds, createBounds } from './bounds.ts'
@@ -190,14 +192,18 @@ export class Engine {
     return this.#open().store.queueStatus()
   }
 
-  async pause(queue: string, reason?: string): Promise<void> {
-    await this.#open().store.pauseQueue(queue, reason)
-    await this.#queuesChanged()
+  async pause(queue: string, reason?: string, { by }: ChangedBy = {}): Promise<void> {
+    await this.#open().store.pauseQueue(queue, reason, text(by, 'by'))
+    await this.#worker?.discover()
   }
 
-  async resume(queue: string): Promise<void> {
-    await this.#open().store.resumeQueue(queue)
-    await this.#queuesChanged()
+  async resume(queue: string, { by }: ChangedBy = {}): Promise<void> {
+    await this.#open().store.resumeQueue(queue, text(by, 'by'))
+    await this.#worker?.discover()
+  }
+
+  async pauseHistory(queue: string): Promise<SettingChange<PauseSetting>[]> {
+    return (await this.#open().store.settingHistory('pause', queue)).map((row) => changeOf(row, pauseOf))
   }
 
   async lock<T>(name: string, ...rest: LockArguments<T>): Promise<T> {
@@ -311,11 +317,6 @@ export class Engine {
 
   #refsOf(definition: AnyJob, added: readonly Enqueued[]): JobRef[] {
     return added.map(({ id, created, conflict }) => createRef(this.#refs, definition, id, created, conflict))
-  }
-
-  async #queuesChanged(): Promise<void> {
-    this.#hub.tell({ queues: true })
-    await this.#worker?.discover()
   }
 
   async #bulkNow(kind: BulkKind, filter: JobFilter, options: BulkOptions = {}): Promise<number> {

@@ -43,8 +43,9 @@ export {
   type BatchOutcomes,
 } from './core/batch-handler.ts'
 export type { BoundOptions, BoundRule, WhenFull } from './core/bound.ts'
-export type { Keys } from './keys.ts'
-export type { Breakers, BreakerStatus, ChangedBy, Limits, LimitStatus, SettingChange } from './limits.ts'
+export type { Keys, KeySetting } from './keys.ts'
+export type { ChangedBy, PauseSetting, SettingChange } from './changes.ts'
+export type { Breakers, BreakerStatus, Limits, LimitStatus } from './limits.ts'
 export type { Schema, Wire } from './core/codec.ts'
 export type { JobContext, JobFacts, JobLog, Json, LogLevel, SlowDown } from './core/context.ts'
 export type { Change } from './core/change.ts'

@@ -1,7 +1,16 @@
+import { type ChangedBy, changeOf, type SettingChange } from './changes.ts'
 import type { AnyJob } from './core/definition.ts'
+import type { StoredRule } from './core/limit.ts'
+import { text } from './core/text.ts'
 import type { Hub } from './live/hub.ts'
 import type { BlockedKey } from './store/queries/keys.ts'
 import type { Store } from './store/store.ts'
+
+/** Whether a key was blocked, and by which job. */
+export interface KeySetting {
+  readonly blocked: boolean
+  readonly job?: string
+}
 
 /** Keys of jobs with `keyFailure: 'block'`. */
 export interface Keys {
@@ -12,20 +21,30 @@ export interface Keys {
    * it runs before those that wait.
    * @returns false when the key was not blocked
    */
-  unblock(job: AnyJob | string, key: string): Promise<boolean>
+  unblock(job: AnyJob | string, key: string, options?: ChangedBy): Promise<boolean>
+  /** When the key was unblocked and by whom, newest first. */
+  history(job: AnyJob | string, key: string): Promise<SettingChange<KeySetting>[]>
 }
 
 export function createKeys({ store, hub }: { readonly store: Store; readonly hub: Hub }): Keys {
   return {
     blocked: (job) => store.blockedKeys(job === undefined ? undefined : nameOf(job)),
-    unblock: async (job, key) => {
-      const woken = await store.unblockKey(nameOf(job), key)
-      if (woken?.length) hub.tell({ woken })
-      return woken !== undefined
+    unblock: async (job, key, { by } = {}) => {
+      const isUnblocked = await store.unblockKey(nameOf(job), key, text(by, 'by'))
+      if (isUnblocked) hub.tellHere({ queues: true })
+      return isUnblocked
+    },
+    history: async (job, key) => {
+      const rows = await store.keyHistory(nameOf(job), key)
+      return rows.map((row) => changeOf(row, keySetting))
     },
   }
 }
 
 function nameOf(job: AnyJob | string): string {
   return typeof job === 'string' ? job : job.name
+}
+
+function keySetting({ blocked, job }: StoredRule): KeySetting {
+  return { blocked: blocked === true, ...(typeof job === 'string' && { job }) }
 }

@@ -1,5 +1,6 @@
+import { type ChangedBy, changeOf, type SettingChange } from './changes.ts'
 import { type Duration } from './core/duration.ts'
-import { LegworkError, show } from './core/errors.ts'
+import { LegworkError, optionError, show } from './core/errors.ts'
 import type { Emitter } from './core/events.ts'
 import {
   breakerPrefix,
@@ -8,10 +9,11 @@ import {
   type RateOptions,
   type StoredRule,
   storedRule,
+  workerPrefix,
 } from './core/limit.ts'
 import { nearest } from './core/suggest.ts'
 import type { Hub } from './live/hub.ts'
-import type { LimitRow, SettingRow } from './store/queries/limit-settings.ts'
+import type { LimitRow } from './store/queries/limit-settings.ts'
 import type { Store } from './store/store.ts'
 
 /** How a limit stands now, over all processes and all its instances. */
@@ -44,22 +46,10 @@ export interface BreakerStatus {
   readonly waiting: number
 }
 
-/** A change at run time. */
-export interface SettingChange<T> {
-  readonly version: number
-  readonly at: Date
-  readonly by: string
-  /** What was set before, and what after; undefined where it was what code says. */
-  readonly from: T | undefined
-  readonly to: T | undefined
-}
-
-export interface ChangedBy {
-  /** Who changes it, for the history. Default: the database role. */
-  readonly by?: string
-}
-
-/** Limits at run time. A limit is named as its definition says, else like its job; that of a queue is `queue:<name>`. */
+/**
+ * Limits at run time. A limit is named as its definition says, else like its job; that of a queue is `queue:<name>`, and that of
+ * a job in each process `worker:<name>`.
+ */
 export interface Limits {
   /**
    * Changes a limit, or makes one for a job or a queue that had none, in all processes within a second. What is left out
@@ -105,14 +95,16 @@ export function createLimits({ store, hub }: LimitsParts): Limits {
         )
   }
   const change = async (name: string, rule: StoredRule | null, by: string | undefined): Promise<LimitStatus> => {
-    await store.setLimit(name, rule, by)
-    hub.tell({ queues: true, due: 0 })
+    await store.setRule('limit', name, rule, by)
+    hub.tellHere({ queues: true, due: 0 })
     return get(name)
   }
   return {
     get,
     set: async (name, rule, { by } = {}) => {
       checkName(name, 'name')
+      if (name.startsWith(workerPrefix) && rule.rate !== undefined)
+        throw optionError('rate', 'left out: a limit in each process has running alone', rule.rate)
       return change(name, storedRule(rule), by)
     },
     reset: async (name, { by } = {}) => {
@@ -128,7 +120,7 @@ export function createBreakers({ store, hub, events }: LimitsParts): Breakers {
   const turn = async (name: string, open: boolean, reason: string | undefined, by: string | undefined) => {
     checkName(name, 'name')
     await store.setBreaker(name, open, reason, by)
-    hub.tell({ due: 0 })
+    hub.tellHere({ due: 0 })
   }
   return {
     open: async (name, reason, { by } = {}) => {
@@ -188,12 +180,6 @@ function ruleOf({ running, count, per, smooth }: StoredRule): LimitRule {
 
 function openingOf({ open, reason }: StoredRule): { open: boolean; reason?: string } {
   return { open: open === true, ...(typeof reason === 'string' && { reason }) }
-}
-
-/** A change as the history tells it. */
-export function changeOf<T>(row: SettingRow, read: (rule: StoredRule) => T): SettingChange<T> {
-  const { version, at, by } = row
-  return { version, at, by, from: row.old ? read(row.old) : undefined, to: row.new ? read(row.new) : undefined }
 }
 
 function unknown(name: string, known: readonly string[]): LegworkError {

@@ -1,3 +1,4 @@
+import type { ChangedBy, PauseSetting, SettingChange } from './changes.ts'
 import type { TimetableSpec } from './core/calendar/spec.ts'
 import type { Schedule } from './core/schedule.ts'
 import type { JobRef } from './live/ref.ts'
@@ -38,9 +39,8 @@ export interface ScheduleStatus {
   readonly seenAt: Date
 }
 
-export interface PauseOptions {
+export interface PauseOptions extends ChangedBy {
   readonly reason?: string
-  readonly by?: string
   /** Goes on by itself at this instant. Default: at `resume`. */
   readonly until?: Date
 }
@@ -79,7 +79,9 @@ export interface Schedules {
   /** Nothing fires, and nothing counts as missed, until it is resumed. */
   pause(id: string, options?: PauseOptions): Promise<void>
   /** Goes on with the first instant from now on. */
-  resume(id: string): Promise<void>
+  resume(id: string, options?: ChangedBy): Promise<void>
+  /** When it was paused and resumed, why and by whom, newest first. `'legwork'` is the engine itself. */
+  pauseHistory(id: string): Promise<SettingChange<PauseSetting>[]>
   /** What became of its instants, newest first, before an instant. Default 100, at most 1,000. */
   history(id: string, options?: { readonly limit?: number; readonly before?: Date }): Promise<FiringRecord[]>
   /**

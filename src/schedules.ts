@@ -1,3 +1,4 @@
+import { changeOf, pauseOf } from './changes.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
 import { instant } from './core/instant.ts'
 import type { Schedule } from './core/schedule.ts'
@@ -31,7 +32,7 @@ export function createSchedules(parts: AccessParts): { operations: Schedules; sc
     dynamic: () => dynamic,
     onCarried: (carried) => access.tell(carried),
   })
-  return { scheduler, operations: { ...reading(access), ...running(access), ...managing(access) } }
+  return { scheduler, operations: { ...reading(access), ...running(access), ...pausing(access), ...managing(access) } }
 }
 
 /** Writes the schedules of this process; those that are the same already are left alone. */
@@ -48,26 +49,41 @@ export async function saveOwn(
   return changed.length > 0
 }
 
-function managing({
-  refs: { store, hub },
-  known,
-  calendars,
+/** Puts schedules on hold and lets them go on. */
+function pausing({
+  refs: { store },
+  row: rowOf,
   change,
-  remove,
-}: Access): Pick<Schedules, 'pause' | 'resume' | 'put' | 'remove'> {
+}: Access): Pick<Schedules, 'pause' | 'resume' | 'pauseHistory'> {
   return {
-    pause: async (id, { reason, by, until } = {}) => {
+    pause: async (id, { reason, by: given, until } = {}) => {
       const end = instant(until, 'until')
       const because = text(reason, 'reason') ?? 'paused by request'
-      const who = text(by, 'by') ?? 'unknown'
-      await change(id, async ({ row }, now) => ({ ...unchanged(row), state: paused(row, now, because, who, end) }))
+      const by = text(given, 'by')
+      await change(id, async ({ row }, now) => ({
+        ...unchanged(row),
+        state: paused(row, now, because, by, end),
+        by,
+      }))
     },
-    resume: async (id) => {
+    resume: async (id, { by: given } = {}) => {
+      const by = text(given, 'by')
       await change(id, async ({ row }, now) => ({
         ...unchanged(row),
         state: stateOf(row.pausedAt ? resumed(row, now) : row),
+        by,
       }))
     },
+    pauseHistory: async (id) => {
+      await rowOf(id)
+      return (await store.settingHistory('schedule', id)).map((row) => changeOf(row, pauseOf))
+    },
+  }
+}
+
+/** Schedules that live in the database alone. */
+function managing({ refs: { store, hub }, known, calendars, remove }: Access): Pick<Schedules, 'put' | 'remove'> {
+  return {
     put: async (given) => {
       if (typeof given.input === 'function')
         throw optionError('input', 'no function: nobody could call it after a restart', given.input)

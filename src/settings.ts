@@ -4,7 +4,7 @@ import { jsonSchemaOf } from './core/codec.ts'
 import { type AnyJob, labelList } from './core/definition.ts'
 import { milliseconds, positive } from './core/duration.ts'
 import { LegworkError, optionError, show } from './core/errors.ts'
-import { checkName, declarationsOf, plainPlan, queuePrefix, storedRule } from './core/limit.ts'
+import { checkName, declarationsOf, plainPlan, queuePrefix, storedRule, workerPrefix } from './core/limit.ts'
 import { priorityNamed } from './core/priority.ts'
 import { nearest } from './core/suggest.ts'
 import type { Retention } from './store/queries/upkeep.ts'
@@ -117,8 +117,14 @@ async function announceLimits(
     const given = typeof limit === 'number' ? { running: limit } : typeof limit === 'string' ? { rate: limit } : limit
     return [{ ...plainPlan(`${queuePrefix}${queue}`), rule: storedRule(given, `queues.${queue}.limit`) }]
   })
-  const declared = declarationsOf([...definitions.flatMap((definition) => definition.limits), ...ofQueues])
-  const without = definitions.map(({ name }) => name).filter((name) => !declared.has(name))
+  const ofWorkers = definitions.flatMap(({ name, perWorker: running }) =>
+    running === undefined ? [] : [{ ...plainPlan(`${workerPrefix}${name}`), rule: { running } }],
+  )
+  const plans = [...definitions.flatMap((definition) => definition.limits), ...ofQueues, ...ofWorkers]
+  const declared = declarationsOf(plans)
+  const without = definitions
+    .flatMap(({ name }) => [name, `${workerPrefix}${name}`])
+    .filter((name) => !declared.has(name))
   await store.declareLimits(
     [...declared].map(([name, { rule, strong }]) => ({ name, rule, strong })),
     without,

@@ -85,6 +85,8 @@ export interface Ask {
 
 export const breakerPrefix = 'breaker:'
 export const queuePrefix = 'queue:'
+/** Before the name of a job: its limit `per: 'worker'`. */
+export const workerPrefix = 'worker:'
 
 /** The limit of whatever has no plan of its own: a queue, or a job that is limited at run time only. */
 export function plainPlan(name: string): LimitPlan {

@@ -22,7 +22,7 @@ export async function planDue(standing: Standing, now: Date, parts: PlanParts): 
   const awake = row.pausedAt ? resumed(row, row.pausedUntil ?? now) : row
   if (hasFailed(standing)) {
     const pauseReason = `${row.policy.pauseAfterFailures} runs in a row have failed`
-    return { ...unchanged(row), state: paused(awake, now, pauseReason) }
+    return { ...unchanged(row), state: paused(awake, now, pauseReason, itself) }
   }
   if (row.policy.fixedDelay !== undefined)
     return planDelayed({ ...standing, row: awake }, row.policy.fixedDelay, now, parts)
@@ -56,14 +56,32 @@ export function resumed(row: ScheduleRow, from: Date): ScheduleRow {
   return { ...row, ...placed(row, nextAt, table), ...awakeState, countedFrom: from }
 }
 
-export function paused(row: ScheduleState, now: Date, reason: string, by = 'legwork', until?: Date): ScheduleState {
+/** @param by undefined for the database role */
+export function paused(
+  row: ScheduleState,
+  now: Date,
+  reason: string,
+  by: string | undefined,
+  until?: Date,
+): ScheduleState {
   return { ...stateOf(row), dueAt: until, pausedAt: now, pausedUntil: until, pausedBy: by, pauseReason: reason }
 }
+
+/** Who changes a pause that nobody has asked to be changed. */
+const itself = 'legwork'
 
 /** Nothing is done and nothing changes. */
 export function unchanged(row: ScheduleRow): FiringPlan {
   const { id, policy } = row
-  return { id, state: stateOf(row), jobs: [], notes: [], stop: undefined, tracks: policy.overlap !== 'allow' }
+  return {
+    id,
+    state: stateOf(row),
+    jobs: [],
+    notes: [],
+    stop: undefined,
+    tracks: policy.overlap !== 'allow',
+    by: itself,
+  }
 }
 
 /** Tries of a schedule that cannot be fired before it is paused. */
@@ -74,7 +92,7 @@ export function troubled(row: ScheduleRow, now: Date, error: unknown): FiringPla
   const trouble = row.trouble + 1
   const state = { ...stateOf(row), trouble }
   const reason = error instanceof Error ? error.message : String(error)
-  if (trouble >= mostTrouble) return { ...unchanged(row), state: { ...paused(state, now, reason), trouble: 0 } }
+  if (trouble >= mostTrouble) return { ...unchanged(row), state: { ...paused(state, now, reason, itself), trouble: 0 } }
   return { ...unchanged(row), state: { ...state, dueAt: new Date(now.getTime() + 1_000 * 4 ** (trouble - 1)) } }
 }
 

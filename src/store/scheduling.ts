@@ -28,6 +28,7 @@ import {
   type ScheduleState,
   writeStates,
 } from './queries/schedules.ts'
+import { noteSettings } from './queries/settings.ts'
 import { openTransaction } from './transaction/own.ts'
 
 /** A schedule that somebody is about to decide on, with what the decision needs. */
@@ -61,6 +62,8 @@ export interface FiringPlan {
   readonly again?: boolean
   /** Whether it matters later that its runs are unfinished. */
   readonly tracks: boolean
+  /** Who changes whether it is paused, where that changes; undefined for the database role. */
+  readonly by: string | undefined
 }
 
 /** A job that was fired. */
@@ -95,7 +98,7 @@ export function fireDue(
     const { rows, now } = await dueSchedules(tx, own, most)
     if (rows.length === 0) return { taken: [], carried: nothingCarried }
     const plans = await plan(await standings(tx, rows), now)
-    return { taken: rows.map(({ id }) => id), carried: await carryOut(tx, plans) }
+    return { taken: rows.map(({ id }) => id), carried: await carryOut(tx, rows, plans) }
   })
 }
 
@@ -109,7 +112,7 @@ export function fireOne(
     const found = await takeSchedule(tx, id)
     if (!found) return undefined
     const [standing] = await standings(tx, [found.row])
-    return standing && carryOut(tx, [await plan(standing, found.now)])
+    return standing && carryOut(tx, [found.row], [await plan(standing, found.now)])
   })
 }
 
@@ -180,7 +183,7 @@ function isByKey({ policy }: ScheduleRow): boolean {
 }
 
 /** Stops what must stop, notes the instants, adds the jobs of those that were not noted before. */
-async function carryOut(tx: Queryable, plans: readonly FiringPlan[]): Promise<Carried> {
+async function carryOut(tx: Queryable, rows: readonly ScheduleRow[], plans: readonly FiringPlan[]): Promise<Carried> {
   const stopped = await stopAll(tx, plans)
   const isNew = await noteAll(tx, plans)
   const planned = plans.flatMap((plan) =>
@@ -210,7 +213,23 @@ async function carryOut(tx: Queryable, plans: readonly FiringPlan[]): Promise<Ca
     tx,
     plans.map((plan) => ({ ...stateAfter(plan, firedOf.get(plan.id) ?? []), id: plan.id })),
   )
+  await notePauses(tx, rows, plans)
   return { ...stopped, fired }
+}
+
+/** The history of a pause: only those that have changed are written. */
+async function notePauses(tx: Queryable, rows: readonly ScheduleRow[], plans: readonly FiringPlan[]): Promise<void> {
+  const before = new Map(rows.map((row) => [row.id, pauseOf(row)]))
+  const changes = plans.flatMap(({ id, state, by }) => {
+    const [from, to] = [before.get(id), pauseOf(state)]
+    return from === undefined || from === to ? [] : [{ name: id, from, to, by }]
+  })
+  if (changes.length > 0) await noteSettings(tx, 'schedule', changes)
+}
+
+/** JSON text, as it is kept. */
+function pauseOf({ pausedAt, pauseReason: reason, pausedUntil: until }: ScheduleState): string {
+  return JSON.stringify({ paused: pausedAt !== undefined, reason, until })
 }
 
 /** What was fired by hand or backfilled is no run that the rule has made. */

@@ -13,7 +13,7 @@ import {
   startBatch,
   startChildren,
 } from './queries/batches.ts'
-import { boundUsage, declareBounds, listBounds, mendBounds, setBound } from './queries/bounds.ts'
+import { boundUsage, declareBounds, listBounds, mendBounds } from './queries/bounds.ts'
 import { cancel } from './queries/cancel.ts'
 import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
@@ -26,18 +26,12 @@ import { firedAt, firingHistory, firingOfJob, forgetFirings, lastSuccess, nextDu
 import { history } from './queries/history.ts'
 import { blockedKeys, sweepKeys, unblockKey } from './queries/keys.ts'
 import { laneAges, probeLanes, queues } from './queries/lanes.ts'
-import {
-  declareLimits,
-  limitNames,
-  listLimits,
-  setBreaker,
-  setLimit,
-  settingHistory,
-} from './queries/limit-settings.ts'
+import { declareLimits, limitHeads, listLimits, setBreaker } from './queries/limit-settings.ts'
 import { admit, letIn, mendLimiters, mendPermits, slowDown } from './queries/limits.ts'
 import { forgetLocks, freeLock, listLocks, renewLocks, takeLock } from './queries/locks.ts'
 import { countJobs, isSelective, type JobFilter, type JobPage, list, type ListOptions } from './queries/list.ts'
 import { define, ensureQueues, installation, pauseQueue, queueStatus, resumeQueue } from './queries/queues.ts'
+import { keyHistory, setRule, settingHistory } from './queries/settings.ts'
 import { lookAtSteps, lookAtUndos } from './queries/look.ts'
 import { redrive, type Redriven, runNow } from './queries/redrive.ts'
 import { resolveUndo } from './queries/resolve.ts'
@@ -101,13 +95,12 @@ export function createStore(connection: Connection): Store {
     admit: (request) => admit(connection, request),
     letIn: (most) => letIn(connection, most),
     slowDown: (workerId, job, ms, name) => slowDown(connection, workerId, job, ms, name),
-    limitNames: () => limitNames(connection),
+    limitHeads: () => limitHeads(connection),
     declareLimits: (limits, without) => declareLimits(connection, limits, without),
-    setLimit: (name, rule, by) => setLimit(connection, name, rule, by),
+    setRule: (kind, name, rule, by) => setRule(connection, kind, name, rule, by),
     setBreaker: (name, open, reason, by) => setBreaker(connection, name, open, reason, by),
     limits: (name) => listLimits(connection, name),
     declareBounds: (names, plans) => declareBounds(connection, names, plans),
-    setBound: (name, rule, by) => setBound(connection, name, rule, by),
     bounds: (name) => listBounds(connection, name),
     boundUsage: (name, limit) => boundUsage(connection, name, limit),
     settingHistory: (kind, name) => settingHistory(connection, kind, name),
@@ -175,8 +168,8 @@ export function createStore(connection: Connection): Store {
     queues: () => queues(connection),
     queueStatus: () => queueStatus(connection),
     ensureQueues: (names) => ensureQueues(connection, names),
-    pauseQueue: (name, reason) => pauseQueue(connection, name, reason),
-    resumeQueue: (name) => resumeQueue(connection, name),
+    pauseQueue: (name, reason, by) => pauseQueue(connection, name, reason, by),
+    resumeQueue: (name, by) => resumeQueue(connection, name, by),
     define: (rows) => define(connection, rows),
 
     async expire(slot, workerId, limit) {
@@ -187,7 +180,8 @@ export function createStore(connection: Connection): Store {
     },
     blockedKeys: async (name) =>
       (await Promise.all((await slots()).map((slot) => blockedKeys(connection, slot, name)))).flat(),
-    unblockKey: async (name, key) => unblockIn(connection, await slots(), name, key),
+    keyHistory: (name, key) => keyHistory(connection, name, key),
+    unblockKey: (name, key, by) => unblockKey(connection, name, key, by),
     async sweep(slot) {
       await foldCounters(connection)
       const freed = await connection.transaction((tx) => sweepKeys(tx, slot))
@@ -254,22 +248,6 @@ async function stepTransaction(
     result = await writeStepWith(transactionOf(tx), workerId, job, entry, () => work(tx), took)
   })
   return result
-}
-
-/** A key is on one slot, that of its jobs' queue; which one is known where it is blocked. */
-function unblockIn(
-  connection: Connection,
-  slots: readonly number[],
-  name: string,
-  key: string,
-): ReturnType<Store['unblockKey']> {
-  return connection.transaction(async (tx) => {
-    for (const slot of slots) {
-      const woken = await unblockKey(tx, slot, name, key)
-      if (woken) return woken
-    }
-    return undefined
-  })
 }
 
 async function endedBySlot(connection: Connection, ids: readonly string[]): ReturnType<Store['ended']> {

@@ -22,7 +22,8 @@ import type { Resolved } from './queries/resolve.ts'
 import type { Rescue, RescueRequest } from './queries/rescue.ts'
 import type { StoredFiring } from '../core/firing.ts'
 import type { StoredRule } from '../core/limit.ts'
-import type { LimitDeclaration, LimitRow, SettingRow } from './queries/limit-settings.ts'
+import type { LimitDeclaration, LimitHead, LimitRow } from './queries/limit-settings.ts'
+import type { SettingKind, SettingRow } from './queries/settings.ts'
 import type { Admitted, AdmitRequest } from './queries/limits.ts'
 import type { LockCall, LockStatus, LockTake } from './queries/locks.ts'
 import type { Ending, Return, Settled, SettleScope } from './queries/settle.ts'
@@ -56,23 +57,22 @@ export interface Store {
   admit(request: AdmitRequest): Promise<Admitted>
   /** Lets in, at up to so many limits, where time alone has made room. */
   letIn(most: number): Promise<{ woken: readonly LaneName[]; dueIn: number | undefined; more: boolean }>
-  /** The names of the limits that there are. */
-  limitNames(): Promise<string[]>
+  /** The limits that there are. */
+  limitHeads(): Promise<LimitHead[]>
   /** Writes what code says about limits; jobs `without` one have none of their own any more. */
   declareLimits(limits: readonly LimitDeclaration[], without: readonly string[]): Promise<void>
-  /** Changes a limit at run time, null goes back to what code says; returns the version. */
-  setLimit(name: string, rule: StoredRule | null, by: string | undefined): Promise<number>
+  /** Changes a rule at run time, null goes back to what code says. */
+  setRule(kind: 'limit' | 'bound', name: string, rule: StoredRule | null, by: string | undefined): Promise<void>
   setBreaker(name: string, open: boolean, reason: string | undefined, by: string | undefined): Promise<void>
   /** All limits and breakers, or the one of that name. */
   limits(name?: string): Promise<LimitRow[]>
   /** Writes what code says of the bounds of queues; one without a plan has none by code any more. */
   declareBounds(queues: readonly string[], plans: readonly BoundPlan[]): Promise<void>
-  /** Changes a bound at run time, null goes back to what code says; returns the version. */
-  setBound(name: string, rule: StoredRule | null, by: string | undefined): Promise<number>
   bounds(name?: string): Promise<BoundRow[]>
   /** How a bound stands for its values, the fullest first. */
   boundUsage(name: string, limit: number): Promise<BoundUseRow[]>
-  settingHistory(kind: 'limit' | 'breaker' | 'bound', name: string): Promise<SettingRow[]>
+  /** The changes of a setting, newest first, at most 1,000. */
+  settingHistory(kind: SettingKind, name: string): Promise<SettingRow[]>
   /** A running job asks its limits to let nobody begin for `ms`: how many that are, undefined when it is not this worker's any more. */
   slowDown(workerId: number, job: StepJob, ms: number, name: string | undefined): Promise<number | undefined>
   /** Gives a call the lock, with a token that is larger than that of any holder before; undefined when it is not free. */
@@ -228,14 +228,16 @@ export interface Store {
   queues(): Promise<QueueRow[]>
   queueStatus(): Promise<QueueStatus[]>
   ensureQueues(names: readonly string[]): Promise<void>
-  pauseQueue(name: string, reason: string | undefined): Promise<void>
-  resumeQueue(name: string): Promise<void>
+  pauseQueue(name: string, reason: string | undefined, by: string | undefined): Promise<void>
+  resumeQueue(name: string, by: string | undefined): Promise<void>
   define(rows: readonly DefinitionRow[]): Promise<void>
 
   /** The keys of which nothing runs until a person decides, of one job name or all; the oldest first, at most 1,000. */
   blockedKeys(name: string | undefined): Promise<BlockedKey[]>
-  /** Lets the next job of a blocked key go: the lanes it is in, undefined when the key was not blocked. */
-  unblockKey(name: string, key: string): Promise<readonly LaneName[] | undefined>
+  /** Lets the next job of a blocked key go; false when the key was not blocked. */
+  unblockKey(name: string, key: string, by: string | undefined): Promise<boolean>
+  /** The changes of a key by hand, newest first, at most 1,000. */
+  keyHistory(name: string, key: string): Promise<SettingRow[]>
   /** Frees keys whose next in line was missed, folds counters; cheap, often. */
   /** Ends jobs that wait and should have started before now, at most so many; of how many it knew. */
   expire(slot: number, workerId: number, limit: number): Promise<Expired & { readonly more: boolean }>

@@ -1,5 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Emitter } from '../core/events.ts'
+import { workerPrefix } from '../core/limit.ts'
+import type { LimitHead } from '../store/queries/limit-settings.ts'
 import type { LaneName, QueueRow } from '../store/queries/lanes.ts'
 import type { Store } from '../store/store.ts'
 import { type LaneRules, Lanes } from './lanes.ts'
@@ -10,8 +12,8 @@ export interface DirectoryParts {
   readonly clock: Clock
   /** The queues to serve with what holds for them in this process; undefined for all. */
   readonly queues: ReadonlyMap<string, QueueShare> | undefined
-  /** Which jobs are claimed together. */
-  readonly groups: readonly LaneGroup[]
+  /** Which jobs are claimed together, with these limits per worker that were set at run time. */
+  readonly groups: (chosen: ReadonlyMap<string, number>) => readonly LaneGroup[]
   /** Milliseconds after which a waiting job goes up one class; undefined for never. */
   readonly aging: number | undefined
   /** Called when something new may wait. */
@@ -33,6 +35,8 @@ export class Directory {
   readonly #parts: DirectoryParts
   readonly #queues = new Map<number, QueueRow>()
   #limits: ReadonlySet<string> = new Set()
+  /** Limits per worker that were set at run time, by the name of the job. */
+  #chosen: ReadonlyMap<string, number> = new Map()
   readonly #lanes = new Map<number, readonly Lanes[]>()
   #reading: Promise<void> | undefined
 
@@ -106,8 +110,7 @@ export class Directory {
   async #read(): Promise<void> {
     const { store, queues, onNews } = this.#parts
     for (const queue of await store.queues()) this.#queues.set(queue.id, queue)
-    const limits = new Set(await store.limitNames())
-    if (!isSame(limits, this.#limits)) this.#limits = limits
+    this.#learnLimits(await store.limitHeads())
     const served = [...this.#queues.values()].filter((queue) => !queues || queues.has(queue.name))
     for (const { slot } of served) this.#lanesOf(slot)
     for (const lanes of this.lanes) {
@@ -117,6 +120,23 @@ export class Directory {
     }
     this.heatAll()
     onNews()
+  }
+
+  /** With other limits per worker, other jobs are claimed together: those lanes begin anew. */
+  #learnLimits(heads: readonly LimitHead[]): void {
+    const names = new Set(heads.map(({ name }) => name))
+    if (!isSame(names, this.#limits)) this.#limits = names
+    const chosen = new Map(
+      heads
+        .filter(({ name, isChosen }) => isChosen && name.startsWith(workerPrefix))
+        .map(({ name, running }) => [name.slice(workerPrefix.length), running ?? Infinity]),
+    )
+    if (chosen.size === this.#chosen.size && [...chosen].every(([name, most]) => this.#chosen.get(name) === most))
+      return
+    this.#chosen = chosen
+    const slots = this.slots
+    this.#lanes.clear()
+    for (const slot of slots) this.#lanesOf(slot)
   }
 
   /** A probe finds the first priority of each gap, so the more urgent one may hide another: look until there is no new one. */
@@ -141,7 +161,7 @@ export class Directory {
     const known = this.#lanes.get(slot)
     if (known) return known
     const weightOf = (queueId: number) => queues?.get(this.nameOf(queueId))?.weight ?? 1
-    const made = groups.map((group) => new Lanes(slot, { ...group, weightOf, aging }))
+    const made = groups(this.#chosen).map((group) => new Lanes(slot, { ...group, weightOf, aging }))
     this.#lanes.set(slot, made)
     return made
   }

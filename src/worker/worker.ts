@@ -70,7 +70,7 @@ export class Worker {
     this.#names = [...parts.definitions.values()]
       .filter((job) => job.handler && job.needs.every((need) => options.labels.includes(need)))
       .map((job) => job.name)
-    const groups = groupsOf(this.#names, definitions)
+    const groups = (chosen: ReadonlyMap<string, number>) => groupsOf(this.#names, definitions, chosen)
     this.#directory = new Directory({ store, clock, events, queues, groups, aging, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
     this.#durability = parts.durable(() => this.id)

@@ -94,7 +94,7 @@ test('unblock leaves the failed job dead and lets the next one go', async () => 
   await advance('1m')
   expect(await engine.keys.unblock(jobs.block, 'b')).toBe(false)
   expect(await engine.keys.unblock(jobs.skip, 'a')).toBe(false)
-  expect(await engine.keys.unblock('order.block', 'a')).toBe(true)
+  expect(await engine.keys.unblock('order.block', 'a', { by: 'ada' })).toBe(true)
   expect(await engine.keys.unblock('order.block', 'a')).toBe(false)
   await advance('1m')
   expect(await engine.keys.blocked()).toMatchObject([{ job: refs[1]!.id, waiting: 1 }])
@@ -102,6 +102,33 @@ test('unblock leaves the failed job dead and lets the next one go', async () => 
   await advance('1m')
   expect(ran.at(-1)).toBe('a 2')
   expect(await Promise.all(refs.map(async (ref) => (await ref.status()).state))).toEqual(['dead', 'dead', 'completed'])
+})
+
+test('plain SQL unblocks a key as the engine does, and who did it is kept', async () => {
+  const { jobs, ran } = scripted()
+  const { engine, database, advance } = await testEngine({ jobs: Object.values(jobs) })
+  const unblock = async (key: string) =>
+    (await database.query(`select legwork.unblock_key('order.block', '${key}', 'ada') as done`))[0]?.['done']
+  const [first] = await engine.enqueueMany(
+    jobs.block,
+    [9, 0, 0].map((failures, n) => ({ n, key: 'a', failures })),
+  )
+  const [alone] = await engine.enqueueMany(jobs.block, [{ n: 0, key: 'b', failures: 9 }])
+  await advance('1m')
+  expect(await unblock('c')).toBe(false)
+  expect(await unblock('a')).toBe(true)
+  expect(await unblock('a')).toBe(false)
+  expect(await unblock('b')).toBe(true)
+  await advance('1s')
+  expect(ran.slice(-2)).toEqual(['a 1', 'a 2'])
+  expect(await engine.keys.blocked()).toEqual([])
+  expect(await database.query('select * from legwork.key_holder')).toEqual([])
+  expect(await engine.keys.history('order.block', 'a')).toMatchObject([
+    { version: 1, by: 'ada', from: { blocked: true, job: first!.id }, to: { blocked: false } },
+  ])
+  expect(await engine.keys.history(jobs.block, 'b')).toMatchObject([{ from: { job: alone!.id } }])
+  const counts = (await engine.queues()).find(({ name }) => name === 'default')?.counts
+  expect(counts).toMatchObject({ blocked: 0, ready: 0, dead: 2, completed: 2 })
 })
 
 test('a job that is retried and then cancelled lets the key go', async () => {

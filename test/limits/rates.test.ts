@@ -80,3 +80,29 @@ test('a limit that is set, reset and unknown at run time', async () => {
   expect(error).toBeInstanceOf(LegworkError)
   expect(error).toMatchObject({ code: 'LW_LIMIT_UNKNOWN', details: { nearest: 'call' } })
 })
+
+test.each([
+  [`set_limit('a', '{"depth": 1}')`, /a limit cannot have depth = 1/],
+  [`set_limit('a', '{"running": 0}')`, /a limit cannot have running = 0/],
+  [`set_limit('a', '{"count": 1}')`, /a rate needs count and per/],
+  [`set_limit('a', '3')`, /a limit is a JSON object/],
+  [`set_limit('', null)`, /set_limit: the name must not be empty/],
+  [`set_bound('a', '{"running": 1}')`, /a bound cannot have running = 1/],
+  [`set_bound('a', '{"whenFull": "wait"}')`, /a bound cannot have whenFull = "wait"/],
+  [`set_bound(null, null)`, /set_bound: the name must not be empty/],
+])('plain SQL refuses %s', async (call, why) => {
+  const { engine, database } = await testEngine({ jobs: [], work: false })
+  await expect(database.query(`select legwork.${call}`)).rejects.toThrow(why)
+  expect([await engine.limits.list(), await engine.bounds.list()]).toEqual([[], []])
+})
+
+test('a limit and a bound of one name are two settings; what changes nothing is no change', async () => {
+  const { engine } = await testEngine({ jobs: [], work: false })
+  await engine.limits.set('mail', { running: 2 })
+  await engine.bounds.set('mail', { depth: 5 }, { by: 'ada' })
+  await engine.bounds.set('mail', { depth: 5 }, { by: 'bob' })
+  await engine.bounds.reset('mail')
+  expect(await engine.limits.get('mail')).toMatchObject({ limit: 2, version: 1 })
+  expect(await engine.bounds.get('mail')).toMatchObject({ depth: undefined, changed: false, version: 2 })
+  expect(await engine.bounds.history('mail')).toMatchObject([{ version: 2 }, { version: 1, by: 'ada' }])
+})

@@ -92,6 +92,24 @@ test('pause says why, by whom and until when; what comes meanwhile is not missed
   expect((await engine.schedules.get('hourly')).missed).toBe(0)
 })
 
+test('every pause is kept with who made it and why, also one that the engine ends', async () => {
+  const { engine, advance, database } = await testEngine({ jobs: [quick], schedules: [hourly], start })
+  await engine.schedules.pause('hourly', { reason: 'migration', by: 'ada', until: at(5) })
+  await engine.schedules.pause('hourly', { reason: 'migration', by: 'bob', until: at(5) })
+  await advance('5h')
+  await engine.schedules.pause('hourly')
+  await engine.schedules.resume('hourly', { by: 'eve' })
+  await engine.schedules.resume('hourly', { by: 'eve' })
+  const [{ role } = {}] = await database.query<{ role: string }>('select current_user as role')
+  expect(await engine.schedules.pauseHistory('hourly')).toMatchObject([
+    { version: 4, by: 'eve', from: { paused: true }, to: { paused: false } },
+    { version: 3, by: role, to: { paused: true, reason: 'paused by request' } },
+    { version: 2, by: 'legwork', from: { paused: true, until: at(5) }, to: { paused: false } },
+    { version: 1, by: 'ada', from: { paused: false }, to: { paused: true, reason: 'migration', until: at(5) } },
+  ])
+  expect(await failureOf(engine.schedules.pauseHistory('hurly'))).toMatchObject({ code: 'LW_SCHEDULE_UNKNOWN' })
+})
+
 test('put makes a schedule by API and remove takes it away; those in the code are changed in the code', async () => {
   const { engine, advance } = await testEngine({ jobs: [quick], schedules: [hourly], start })
   await engine.schedules.put(schedule('nightly', { cron: '0 2 * * *', job: quick }))

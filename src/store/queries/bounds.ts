@@ -1,6 +1,6 @@
 import type { BoundPlan } from '../../core/bound.ts'
 import type { StoredRule } from '../../core/limit.ts'
-import { once, type Queryable, repeatable } from '../connection.ts'
+import { type Queryable, repeatable } from '../connection.ts'
 
 /** A bound and what it has come to. */
 export interface BoundRow {
@@ -25,8 +25,6 @@ export interface BoundUseRow {
 }
 
 const declareStatement = repeatable('lw_bound_declare', 'select legwork.declare_bounds($1::jsonb)')
-
-const setStatement = once('lw_bound_set', 'select legwork.set_bound($1::text, $2::jsonb, $3::text) as version')
 
 const listStatement = repeatable(
   'lw_bound_list',
@@ -63,17 +61,6 @@ export async function declareBounds(
   if (queues.length === 0) return
   const bare = queues.filter((queue) => !plans.some((plan) => plan.queue === queue)).map((queue) => ({ queue }))
   await on.query(declareStatement, [JSON.stringify([...plans, ...bare])])
-}
-
-/** Changes a bound at run time; null goes back to what code declares. Returns the version. */
-export async function setBound(
-  on: Queryable,
-  name: string,
-  rule: StoredRule | null,
-  by: string | undefined,
-): Promise<number> {
-  const [row] = await on.query<{ version: number }>(setStatement, [name, rule && JSON.stringify(rule), by ?? null])
-  return row?.version ?? 0
 }
 
 /** All bounds, or the one of that name. */

@@ -1,4 +1,4 @@
-import { type Queryable, repeatable, type Statement } from '../connection.ts'
+import { once, type Queryable, repeatable, type Statement } from '../connection.ts'
 import type { LaneName } from './lanes.ts'
 
 /*
@@ -65,10 +65,9 @@ const yieldStatement = repeatable(
   select array_agg(name) as names, array_agg(key) as keys from freed having count(*) > 0`,
 )
 
-const unblockStatement = repeatable(
+const unblockStatement = once(
   'lw_keys_unblock',
-  `update legwork.key_holder k set job_id = null, blocked_at = null
-    where k.slot = $1::smallint and k.key = $3::text and k.name = $2::text and k.blocked_at is not null returning k.key`,
+  'select legwork.unblock_key($1::text, $2::text, $3::text) as unblocked',
 )
 
 const blockedStatement = repeatable(
@@ -101,15 +100,10 @@ export async function yieldKeys(
   return freed ? handOn(tx, slot, freed) : []
 }
 
-/** Lets the next in line of a blocked key go; undefined when it was not blocked. Call it in a transaction. */
-export async function unblockKey(
-  tx: Queryable,
-  slot: number,
-  name: string,
-  key: string,
-): Promise<LaneName[] | undefined> {
-  const rows = await tx.query(unblockStatement, [slot, name, key])
-  return rows.length > 0 ? handOn(tx, slot, { names: [name], keys: [key] }) : undefined
+/** Lets the next in line of a blocked key go; false when it was not blocked. */
+export async function unblockKey(on: Queryable, name: string, key: string, by: string | undefined): Promise<boolean> {
+  const [row] = await on.query<{ unblocked: boolean }>(unblockStatement, [name, key, by ?? null])
+  return row?.unblocked === true
 }
 
 /** The blocked keys of a job name, or all, at most 1,000; the oldest first. */

@@ -20,13 +20,13 @@ export interface LimitRow {
   readonly bad: number
 }
 
-/** A change of a setting at run time. */
-export interface SettingRow {
-  readonly version: number
-  readonly at: Date
-  readonly by: string
-  readonly old: StoredRule | null
-  readonly new: StoredRule | null
+/** What a worker has to know of each limit. */
+export interface LimitHead {
+  readonly name: string
+  /** Most at once; null without such a cap. */
+  readonly running: number | null
+  /** Whether that was set at run time. */
+  readonly isChosen: boolean
 }
 
 export interface LimitDeclaration {
@@ -53,10 +53,10 @@ const declareStatement = repeatable(
     on conflict (name) do update set declared = excluded.declared, changed_at = legwork.now() where r.declared <> excluded.declared`,
 )
 
-/* What waits is looked at again with the new rule. */
-const namesStatement = repeatable('lw_limit_names', `select name from legwork.limit_rule where rule <> '{}'`)
-
-const setStatement = once('lw_limit_set', 'select legwork.set_limit($1::text, $2::jsonb, $3::text) as version')
+const headsStatement = repeatable(
+  'lw_limit_heads',
+  `select name, coalesce(chosen ? 'running', false) as "isChosen", (rule->>'running')::int as running from legwork.limit_rule where rule <> '{}'`,
+)
 
 const breakerStatement = once(
   'lw_breaker_set',
@@ -80,11 +80,6 @@ const listStatement = repeatable(
     where r.name = coalesce($1::text, r.name) order by r.name`,
 )
 
-const historyStatement = repeatable(
-  'lw_setting_history',
-  'select version, at, by, old, new from legwork.setting where kind = $1::text and name = $2::text order by version desc limit 1000',
-)
-
 /** Writes what code says about limits. */
 export async function declareLimits(
   on: Queryable,
@@ -100,20 +95,9 @@ export async function declareLimits(
   ])
 }
 
-/** The limits that there are, by name. */
-export async function limitNames(on: Queryable): Promise<string[]> {
-  return (await on.query<{ name: string }>(namesStatement, [])).map((row) => row.name)
-}
-
-/** Changes a limit at run time; null goes back to what code declares. Returns the version. */
-export async function setLimit(
-  on: Queryable,
-  name: string,
-  rule: StoredRule | null,
-  by: string | undefined,
-): Promise<number> {
-  const [row] = await on.query<{ version: number }>(setStatement, [name, rule && JSON.stringify(rule), by ?? null])
-  return row?.version ?? 0
+/** The limits that there are. */
+export async function limitHeads(on: Queryable): Promise<LimitHead[]> {
+  return on.query<LimitHead & Record<string, unknown>>(headsStatement, [])
 }
 
 /** Opens or closes a breaker by hand. */
@@ -136,15 +120,6 @@ export async function listLimits(on: Queryable, name?: string): Promise<LimitRow
     shutByHand: by_hand,
     shutReason: shut_reason ?? undefined,
   }))
-}
-
-/** The changes of a setting, newest first, at most 1,000. */
-export async function settingHistory(
-  on: Queryable,
-  kind: 'limit' | 'breaker' | 'bound',
-  name: string,
-): Promise<SettingRow[]> {
-  return on.query<SettingRow & Record<string, unknown>>(historyStatement, [kind, name])
 }
 
 interface ListRow extends Record<string, unknown>, Omit<LimitRow, 'shutUntil' | 'shutByHand' | 'shutReason'> {

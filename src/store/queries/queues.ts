@@ -1,22 +1,16 @@
 import { type State, stateOf } from '../../core/states.ts'
 import { type Queryable, repeatable } from '../connection.ts'
 
-const pauseStatement = repeatable(
-  'lw_queue_pause',
-  `insert into legwork.queue (name, paused_at, pause_reason) values ($1, legwork.now(), $2)
-     on conflict (name) do update set paused_at = coalesce(queue.paused_at, excluded.paused_at), pause_reason = coalesce(excluded.pause_reason, queue.pause_reason)`,
-)
-const resumeStatement = repeatable(
-  'lw_queue_resume',
-  'update legwork.queue set paused_at = null, pause_reason = null where name = $1',
-)
+/* A repeated one changes nothing, and writes no line of the history. */
+const pauseStatement = repeatable('lw_queue_pause', 'select legwork.pause_queue($1::text, $2::text, $3::text)')
+const resumeStatement = repeatable('lw_queue_resume', 'select legwork.resume_queue($1::text, $2::text)')
 const ensureStatement = repeatable(
   'lw_queue_ensure',
   'insert into legwork.queue (name) select unnest($1::text[]) on conflict do nothing',
 )
 const statusStatement = repeatable(
   'lw_queue_status',
-  `select q.name, q.paused_at, q.pause_reason,
+  `select q.name, q.paused_at, q.pause_reason, q.paused_by,
           (select jsonb_object_agg(state, n) from (
              select state, sum(n)::bigint as n from (
                select queue_id, state, n from legwork.count union all select queue_id, state, n from legwork.tally) c
@@ -48,6 +42,7 @@ export interface QueueStatus {
   readonly paused: boolean
   readonly pausedAt: Date | undefined
   readonly pauseReason: string | undefined
+  readonly pausedBy: string | undefined
   /** How many jobs are in each state; states without jobs are 0. From counters, never from a scan. */
   readonly counts: Readonly<Record<State, number>>
 }
@@ -72,12 +67,17 @@ export async function installation(on: Queryable): Promise<string> {
   return row?.id ?? ''
 }
 
-export async function pauseQueue(on: Queryable, name: string, reason: string | undefined): Promise<void> {
-  await on.query(pauseStatement, [name, reason ?? null])
+export async function pauseQueue(
+  on: Queryable,
+  name: string,
+  reason: string | undefined,
+  by: string | undefined,
+): Promise<void> {
+  await on.query(pauseStatement, [name, reason ?? null, by ?? null])
 }
 
-export async function resumeQueue(on: Queryable, name: string): Promise<void> {
-  await on.query(resumeStatement, [name])
+export async function resumeQueue(on: Queryable, name: string, by: string | undefined): Promise<void> {
+  await on.query(resumeStatement, [name, by ?? null])
 }
 
 export async function ensureQueues(on: Queryable, names: readonly string[]): Promise<void> {
@@ -107,6 +107,7 @@ export async function queueStatus(on: Queryable): Promise<QueueStatus[]> {
     paused: row.paused_at !== null,
     pausedAt: row.paused_at ?? undefined,
     pauseReason: row.pause_reason ?? undefined,
+    pausedBy: row.paused_by ?? undefined,
     counts: countsOf(row.counts ?? {}, running.get(row.name) ?? 0),
   }))
 }
@@ -115,6 +116,7 @@ interface StatusRow extends Record<string, unknown> {
   readonly name: string
   readonly paused_at: Date | null
   readonly pause_reason: string | null
+  readonly paused_by: string | null
   readonly counts: Record<string, number> | null
 }
 

@@ -90,8 +90,8 @@ const stateStatement = repeatable(
   'lw_schedule_state',
   `update legwork.schedule s
       set next_at = g.next_at, due_at = g.due_at, last_at = g.last_at, live = g.live, runs = g.runs, missed = g.missed, skipped = g.skipped,
-          trouble = g.trouble, paused_at = g.paused_at, paused_until = g.paused_until, paused_by = g.paused_by, pause_reason = g.pause_reason,
-          counted_from = g.counted_from, zone_data = g.zone_data
+          trouble = g.trouble, paused_at = g.paused_at, paused_until = g.paused_until, pause_reason = g.pause_reason,
+          paused_by = case when g.paused_at is not null then coalesce(g.paused_by, current_user) end, counted_from = g.counted_from, zone_data = g.zone_data
      from jsonb_to_recordset($1::jsonb) as g(id text, next_at timestamptz, due_at timestamptz, last_at timestamptz, live bigint[], runs bigint,
           missed bigint, skipped bigint, trouble smallint, paused_at timestamptz, paused_until timestamptz, paused_by text, pause_reason text,
           counted_from timestamptz, zone_data text)

@@ -1,5 +1,5 @@
 import { type Queryable, repeatable } from '../connection.ts'
-import { breakerPrefix, type StoredRule } from '../../core/limit.ts'
+import { breakerPrefix, type StoredRule, workerPrefix } from '../../core/limit.ts'
 import { pinOf } from '../../core/version.ts'
 import type { JobRecord } from './find.ts'
 
@@ -14,6 +14,15 @@ const whyStatement = repeatable(
           (select jsonb_build_object('name', l.name, 'instance', l.instance, 'rule', legwork.rule_of(l.name), 'used', l.used + l.called,
                     'shut', coalesce(l.shut_until > legwork.now(), false), 'reason', l.shut_reason, 'trial', l.trial)
              from legwork.queued_for w join legwork.limiter l on l.id = w.limiter_id where w.slot = $3::smallint and w.job_id = $5::bigint) as limiter,
+          -- of the workers that could take it, each holds as many of these jobs as it may
+          (select (r.rule->>'running')::int from legwork.limit_rule r where r.name = 'worker:' || $2::text and not exists (
+             select from legwork.worker w
+              where w.ended_at is null and $2::text = any(w.names) and ($6::text is null or $6::text = any(w.pins)) and (w.queues is null or q.name = any(w.queues))
+                and (r.rule->>'running' is null or (r.rule->>'running')::int > (
+                  select count(distinct j.id) from legwork.lease l cross join lateral unnest(l.ids) u(id)
+                   cross join lateral (select e.id from legwork.job e
+                     where e.slot = l.slot and e.id = u.id and e.worker_id = l.worker_id and e.name = $2::text offset 0) j
+                   where l.worker_id = w.id)))) as full,
           (select h.job_id::text from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as holder,
           (select h.blocked_at is not null from legwork.key_holder h where h.slot = $3::smallint and h.key = $4::text and h.name = $2::text) as blocked,
           set.kind, set.pending, set.total, set.next
@@ -41,6 +50,7 @@ export async function whyWaiting(on: Queryable, slot: number, job: JobRecord): P
       ? `job ${row.holder} has failed and blocks the key "${job.key}" until it is retried or the key is unblocked`
       : `job ${row.holder} has the key "${job.key}"`
   if (row?.workers === 0) return whyNobody(job, row.needs ?? [])
+  if (row && row.full !== null) return `limit "${workerPrefix}${job.name}" is full in every worker: ${row.full} in each`
   return undefined
 }
 
@@ -48,6 +58,8 @@ interface WhyRow extends Record<string, unknown> {
   readonly paused: boolean
   readonly pause_reason: string | null
   readonly workers: number
+  /** Most of these jobs in one process, if no worker has room for another. */
+  readonly full: number | null
   readonly holder: string | null
   readonly blocked: boolean | null
   readonly needs: readonly Need[] | null

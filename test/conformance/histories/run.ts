@@ -294,8 +294,8 @@ export class Run {
   }
 
   async #pause({ queue, paused }: Do<'pause'>): Promise<Allowed> {
-    if (paused) await this.#bench.store.pauseQueue(queue, 'history')
-    else await this.#bench.store.resumeQueue(queue)
+    if (paused) await this.#bench.store.pauseQueue(queue, 'history', undefined)
+    else await this.#bench.store.resumeQueue(queue, undefined)
     const rows = await this.#bench.store.queues()
     this.#paused.clear()
     for (const row of rows) if (row.paused) this.#paused.add(row.name)

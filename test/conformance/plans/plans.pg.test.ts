@@ -128,7 +128,7 @@ async function useEverything(bench: StoreBench, connection: ExplainingConnection
   )
   await enqueue(...Array.from({ length: batch }, () => ({ name: 'late', options: '{"startBy": 1}' })))
   await some('expire', () => store.expire(0, one.id, batch))
-  await store.setBound('bounded', { depth: batch, whenFull: 'shed' }, undefined)
+  await store.setRule('bound', 'bounded', { depth: batch, whenFull: 'shed' }, undefined)
   await enqueue(...Array.from({ length: batch }, () => ({ name: 'plain', queue: 'bounded' })))
   await some('shed', () => enqueue({ name: 'plain', queue: 'bounded' }))
   await some('list', () => store.list({ limit: batch }))
@@ -155,7 +155,7 @@ async function useKeys({ store, worker, enqueue }: StoreBench, some: Some): Prom
   await some('yield', () => store.settle(scope, [], returns))
   await some('blocked', () => store.blockedKeys('row'))
   expect(await store.blockedKeys('row')).toHaveLength(30)
-  await some('unblock', () => store.unblockKey('row', jobs[0]!.key ?? ''))
+  await some('unblock', () => store.unblockKey('row', jobs[0]!.key ?? '', undefined))
 }
 
 /** Jobs with a limit: as many as may run at once, with a long line behind them. */

@@ -15,15 +15,15 @@ test('a queue is made by its first job, and may be made before', async () => {
 
 test('pause keeps the first moment and the last reason; resume forgets both', async () => {
   const { store, advance } = await storeBench()
-  await store.pauseQueue('q', undefined)
+  await store.pauseQueue('q', undefined, 'ada')
   const first = (await store.queueStatus())[0]
-  expect(first).toMatchObject({ name: 'q', paused: true, pauseReason: undefined })
+  expect(first).toMatchObject({ name: 'q', paused: true, pauseReason: undefined, pausedBy: 'ada' })
   await advance(1_000)
-  await store.pauseQueue('q', 'deploy')
-  await store.pauseQueue('q', undefined)
+  await store.pauseQueue('q', 'deploy', undefined)
+  await store.pauseQueue('q', undefined, undefined)
   expect((await store.queueStatus())[0]).toMatchObject({ pausedAt: first?.pausedAt, pauseReason: 'deploy' })
   expect((await store.queues())[0]).toMatchObject({ paused: true })
-  await store.resumeQueue('q')
+  await store.resumeQueue('q', undefined)
   expect((await store.queueStatus())[0]).toMatchObject({ paused: false, pausedAt: undefined, pauseReason: undefined })
 })
 
