@@ -65,7 +65,7 @@ function managing({
     resume: async (id) => {
       await change(id, async ({ row }, now) => ({
         ...unchanged(row),
-        state: stateOf(row.pausedAt ? resumed(row, now) : row),
+        state: row.pausedAt ? resumed(row, now) : stateOf(row),
       }))
     },
     put: async (given) => {

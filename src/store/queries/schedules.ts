@@ -45,6 +45,12 @@ export interface ScheduleState {
   readonly zoneData: string
 }
 
+/** How a schedule is to stand. */
+export interface NewState extends ScheduleState {
+  /** Moments at which the next instant may as well fire as at `dueAt`: that is taken in whose part of time the least is due. */
+  readonly choices?: { readonly moments: readonly Date[]; readonly part: number }
+}
+
 export interface ScheduleRow extends ScheduleDraft, ScheduleState {
   readonly createdAt: Date
   /** When a process with this schedule in its code was seen last. */
