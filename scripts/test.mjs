@@ -6,7 +6,7 @@ import { setup } from './setup.mjs'
 
 /** Runs every vitest project in one process and ends with one line that a person or a program can read. */
 async function test(args) {
-  await setup()
+  await setup({ build: true }) // the tests of examples import the package as its users do
   const folder = mkdtempSync(join(tmpdir(), 'legwork-tally-'))
   try {
     const file = join(folder, 'tally.json')

@@ -2,8 +2,8 @@
 
 -- spec, policy: as code or somebody by API has given them. job, input: what is enqueued, ready to be written; "dynamic"
 -- when the input is a function, which only processes with that code can call.
--- next_at: the next nominal instant. due_at: when something is to be done, later than next_at by the jitter; null while
--- nothing is. last_at: the last nominal instant that was dealt with.
+-- next_at: the next nominal instant. due_at: when something is to be done, later than next_at by the jitter, or by the
+-- moment chosen in its window, which stands nowhere else; null while nothing is. last_at: the last nominal instant that was dealt with.
 -- live: jobs of this schedule that may be unfinished. counted_from: older failures are forgiven.
 create table legwork.schedule (
   id           text collate "C" primary key,

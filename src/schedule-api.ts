@@ -21,13 +21,17 @@ export interface ScheduleStatus {
       }
     | undefined
   readonly spec: TimetableSpec
-  /** The rule as an English sentence. */
+  /** The rule as an English sentence, and a second one that tells of its window. */
   readonly description: string
   /** The name and the queue of its jobs. */
   readonly job: string
   readonly queue: string
   /** The next nominal instant; undefined when there is none, or none is known while it is paused. */
   readonly next: Date | undefined
+  /** When that instant is to fire: later than `next` by the jitter, or at the moment chosen in its window. */
+  readonly due: Date | undefined
+  /** Milliseconds from an instant in which it may fire at any moment; undefined: it has no window. */
+  readonly window: number | undefined
   /** The last nominal instant that was dealt with. */
   readonly previous: Date | undefined
   /** How many instants have fired, were missed, and were skipped, since it was made. */
@@ -61,7 +65,7 @@ export interface Schedules {
   /** All schedules of this database by id, whoever made them. */
   list(): Promise<ScheduleStatus[]>
   get(id: string): Promise<ScheduleStatus>
-  /** The next nominal instants; none of one that has ended. Default 10, at most 1,000. */
+  /** The next nominal instants, whatever its window; none of one that has ended. Default 10, at most 1,000. */
   next(id: string, count?: number): Promise<Date[]>
   /** The next instants of a rule that need not belong to a schedule. @throws LW_OPTION_INVALID */
   preview(spec: TimetableSpec, count?: number): Date[]

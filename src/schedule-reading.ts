@@ -1,4 +1,5 @@
 import type { TimetableSpec } from './core/calendar/spec.ts'
+import { length } from './core/calendar/words.ts'
 import { optionError } from './core/errors.ts'
 import { instant } from './core/instant.ts'
 import type { Access } from './schedule-access.ts'
@@ -64,14 +65,17 @@ function statusOf(row: ScheduleRow, now: number): ScheduleStatus {
     job: job.name,
     queue: job.queue,
     next: pausedAt ? undefined : row.nextAt,
+    due: pausedAt ? undefined : row.dueAt,
+    window: row.policy.window,
     previous: row.lastAt,
   }
 }
 
 /** One that this process cannot read must not hide the others. */
-function descriptionOf({ spec, id }: ScheduleRow): string {
+function descriptionOf({ spec, id, policy: { window } }: ScheduleRow): string {
   try {
-    return timetableOf(spec, id).describe()
+    const rule = timetableOf(spec, id).describe()
+    return window === undefined ? rule : `${rule} It fires within ${length(window)}.`
   } catch (error) {
     return String(error)
   }

@@ -37,9 +37,9 @@ export function running(access: Access): Pick<Schedules, 'run' | 'backfill' | 's
     },
     skipNext: async (id) => {
       let skipped: Date | undefined
-      await change(id, async ({ row: now }) => {
-        skipped = now.nextAt
-        return skipped ? skipping(now, skipped) : unchanged(now)
+      await change(id, async ({ row: found }, now) => {
+        skipped = found.nextAt
+        return skipped ? skipping(found, skipped, now) : unchanged(found)
       })
       return skipped
     },
@@ -80,15 +80,17 @@ async function pinned(store: Access['refs']['store'], id: string, given: string,
   })
 }
 
-function skipping(row: ScheduleRow, skipped: Date): FiringPlan {
+function skipping(row: ScheduleRow, skipped: Date, now: Date): FiringPlan {
   const table = timetableOf(row.spec, row.id)
   const delay = row.policy.fixedDelay
   const next = delay === undefined ? table.next(skipped) : new Date(skipped.getTime() + delay)
-  const state = { ...stateOf(row), ...placed(row, next, table), lastAt: skipped, skipped: row.skipped + 1 }
+  const counted = { ...stateOf(row), lastAt: skipped, skipped: row.skipped + 1 }
   const reason = 'skipped by request'
   return {
     ...unchanged(row),
-    state: row.pausedAt ? { ...state, dueAt: row.pausedUntil } : state,
+    state: row.pausedAt
+      ? { ...counted, nextAt: next, dueAt: row.pausedUntil }
+      : { ...counted, ...placed(row, next, table, now) },
     notes: [{ schedule: row.id, nominal: skipped, outcome: 'skipped', kind: 'manual', reason }],
   }
 }

@@ -70,7 +70,7 @@ function pausing({
       const by = text(given, 'by')
       await change(id, async ({ row }, now) => ({
         ...unchanged(row),
-        state: stateOf(row.pausedAt ? resumed(row, now) : row),
+        state: row.pausedAt ? resumed(row, now) : stateOf(row),
         by,
       }))
     },

@@ -1,5 +1,4 @@
 import { basename, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { argsOf } from './args.ts'
 import { type Command, type Terminal, UsageError } from './command.ts'
 import { exitCodes } from './exit-codes.ts'
@@ -32,18 +31,12 @@ export const importSchedules: Command = {
   summary: 'turn schedules of another system into code',
   help,
   run: async (args, terminal) => {
-    const { values, positionals } = argsOf(() =>
-      parseArgs({
-        args: [...args],
-        allowPositionals: true,
-        options: {
-          out: { type: 'string' },
-          json: { type: 'boolean' },
-          timezone: { type: 'string' },
-          system: { type: 'boolean' },
-        },
-      }),
-    )
+    const { values, positionals } = argsOf(args, {
+      out: { type: 'string' },
+      json: { type: 'boolean' },
+      timezone: { type: 'string' },
+      system: { type: 'boolean' },
+    })
     const [system = '', file, ...more] = positionals
     const read = Object.hasOwn(importers, system) ? importers[system] : undefined
     if (!read) throw new UsageError(`Name a system: ${Object.keys(importers).join(', ')}.`)

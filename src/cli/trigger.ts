@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import { instantOfText } from '../core/instant.ts'
 import { LegworkError } from '../core/errors.ts'
 import { legwork } from '../open.ts'
@@ -23,13 +22,11 @@ export const trigger: Command = {
   summary: 'run a schedule, once per instant',
   help,
   run: async (args, terminal) => {
-    const { values, positionals } = argsOf(() =>
-      parseArgs({
-        args: [...args],
-        allowPositionals: true,
-        options: { at: { type: 'string' }, database: { type: 'string' }, key: { type: 'string' } },
-      }),
-    )
+    const { values, positionals } = argsOf(args, {
+      at: { type: 'string' },
+      database: { type: 'string' },
+      key: { type: 'string' },
+    })
     const [id, ...more] = positionals
     if (id === undefined || more.length > 0) throw new UsageError('Name one schedule.')
     const at = values.at === undefined ? undefined : instantOfText(values.at, '--at')

@@ -31,8 +31,13 @@ export interface SchedulePolicies {
   readonly catchUp?: CatchUp
   /** How old a missed instant may be to be caught up. Default 1 hour when it fires more often than hourly, else 1 day. */
   readonly catchUpWindow?: Duration
-  /** A job that has not started so long after its instant is dropped. Default: none. */
+  /** A job that has not started so long after its instant, or the end of its window, is dropped. Default: none. */
   readonly startDeadline?: Duration
+  /**
+   * Fires at a moment within so much of its instant, before the next one, where little else does. Not with `jitter` or an
+   * `anchor`. Default: at the instant.
+   */
+  readonly window?: Duration
   /** Fires up to so much later, always the same for the same instant, and before the next one. Default none. */
   readonly jitter?: Duration
   /** It ends after so many runs. Default: none. */
@@ -72,6 +77,7 @@ export interface Policy {
   readonly catchUp: CatchUp
   readonly catchUpWindow?: number
   readonly startDeadline?: number
+  readonly window?: number
   readonly jitter?: number
   readonly maxRuns?: number
   readonly pauseAfterFailures?: number
@@ -136,6 +142,7 @@ const policyNames = [
   'catchUp',
   'catchUpWindow',
   'startDeadline',
+  'window',
   'jitter',
   'maxRuns',
   'pauseAfterFailures',
@@ -157,6 +164,7 @@ function policyOf(given: SchedulePolicies & TimetableSpec): Policy {
     catchUp: oneOf(catchUp, 'catchUp', ['none', 'last', 'all']),
     ...span(given, 'catchUpWindow'),
     ...span(given, 'startDeadline'),
+    ...windowOf(given),
     ...span(given, 'jitter'),
     ...(given.maxRuns !== undefined && { maxRuns: whole(given.maxRuns, 'maxRuns', 1e9) }),
     ...(given.pauseAfterFailures !== undefined && {
@@ -179,6 +187,23 @@ function anchorOf(given: SchedulePolicies & TimetableSpec): Pick<Policy, 'fixedD
   return { fixedDelay: milliseconds(every, 'every') }
 }
 
+function windowOf(given: SchedulePolicies): Pick<Policy, 'window'> {
+  if (given.window === undefined) return {}
+  if (given.jitter !== undefined)
+    throw optionError(
+      'window',
+      'left out where jitter is given: both say when in a span of time it fires',
+      given.window,
+    )
+  if (given.anchor === 'lastCompletion')
+    throw optionError(
+      'window',
+      "left out where anchor is 'lastCompletion': no instant is known beforehand",
+      given.window,
+    )
+  return span(given, 'window')
+}
+
 function oneOf<T extends string>(value: T, option: string, allowed: readonly T[]): T {
   if (!allowed.includes(value)) throw optionError(option, `one of ${allowed.join(', ')}`, value)
   return value
@@ -190,7 +215,7 @@ function whole(value: number, option: string, most: number): number {
   return value
 }
 
-function span<N extends 'catchUpWindow' | 'startDeadline' | 'jitter'>(
+function span<N extends 'catchUpWindow' | 'startDeadline' | 'window' | 'jitter'>(
   given: SchedulePolicies,
   name: N,
 ): { readonly [K in N]?: number } {

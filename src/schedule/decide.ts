@@ -1,8 +1,8 @@
 import type { Policy } from '../core/schedule.ts'
-import { dueAt } from './jitter.ts'
 import { caughtUp, type Missed } from './missed.ts'
 import { type Candidate, type Left, overlapped, type Overlapped } from './overlap.ts'
 import type { Instants } from './timetables.ts'
+import { endOfWindow, lastMoment, type Moment, momentOf } from './window.ts'
 
 /** Milliseconds that a firing may be late and still counts as one in its time. */
 const patience = 60_000
@@ -14,6 +14,8 @@ export interface Standing {
   readonly table: Instants
   /** The first nominal instant that nobody has dealt with. */
   readonly nextAt: Date
+  /** The moment in its window that was chosen for it. */
+  readonly dueAt?: Date | undefined
   /** Unfinished runs. */
   readonly live: readonly string[]
   /** How often it has fired. */
@@ -24,7 +26,7 @@ export interface Standing {
 export interface Decision extends Overlapped {
   readonly missed: readonly Missed[]
   /** The next nominal instant and when it is due; undefined when there will be none. */
-  readonly next: { readonly nominal: Date; readonly due: Date } | undefined
+  readonly next: ({ readonly nominal: Date } & Moment) | undefined
   /** The last nominal instant that was dealt with. */
   readonly last: Date | undefined
 }
@@ -46,7 +48,7 @@ export function decide(standing: Standing): Decision {
     ...inTime.map((nominal) => ({ nominal, isCatchUp: false, isInLine })),
   ]
   const room = policy.maxRuns === undefined ? Infinity : Math.max(0, policy.maxRuns - runs)
-  const { open, expired } = withoutExpired(due, policy, now)
+  const { open, expired } = withoutExpired(due, policy, table, now)
   const over = withinRoom(overlapped(policy, live, open), room)
   const last = inTime.at(-1) ?? late
   const isOver = over.runs.length >= room
@@ -54,18 +56,18 @@ export function decide(standing: Standing): Decision {
     ...over,
     left: [...expired, ...over.left],
     missed: missedOf(missed?.missed, isEnough ? missed?.chosen : [], first),
-    next: isOver ? undefined : nextOf(id, policy, table, last ? table.next(last) : nextAt),
+    next: isOver ? undefined : nextOf(id, policy, table, last ? table.next(last) : nextAt, now),
     last,
   }
 }
 
 /** Where a timetable goes on. */
-export function nextOf(id: string, policy: Policy, table: Instants, nominal: Date | undefined): Decision['next'] {
-  return nominal && { nominal, due: dueAt(id, nominal, policy.jitter, table) }
+function nextOf(id: string, policy: Policy, table: Instants, nominal: Date | undefined, now: Date): Decision['next'] {
+  return nominal && { nominal, ...momentOf(id, nominal, policy, table, now) }
 }
 
 /** Those that are due: the last one that is late, and those in time. Earlier late ones lie between `first` and `late`. */
-function instantsOf({ id, policy, table, nextAt, now }: Standing): {
+function instantsOf({ id, policy, table, nextAt, dueAt, now }: Standing): {
   first: Date
   late: Date | undefined
   inTime: readonly Date[]
@@ -77,9 +79,11 @@ function instantsOf({ id, policy, table, nextAt, now }: Standing): {
   let late = at > nextAt ? table.previous(at) : undefined
   const inTime: Date[] = []
   for (; at; at = table.next(at)) {
-    const due = dueAt(id, at, policy.jitter, table)
+    const last = lastMoment(id, at, policy, table)
+    // for those after the first no moment was chosen: what is left of a window is for that
+    const due = policy.window === undefined || at > nextAt ? last : (dueAt ?? last)
     if (due > now) break
-    if (due < edge) late = at
+    if (last < edge) late = at
     else inTime.push(at)
   }
   return { first: nextAt, late, inTime }
@@ -87,11 +91,13 @@ function instantsOf({ id, policy, table, nextAt, now }: Standing): {
 
 function withoutExpired(
   due: readonly Candidate[],
-  { startDeadline }: Policy,
+  { startDeadline, window }: Policy,
+  table: Instants,
   now: Date,
 ): { open: readonly Candidate[]; expired: readonly Left[] } {
   if (startDeadline === undefined) return { open: due, expired: [] }
-  const isOpen = ({ nominal }: Candidate): boolean => now.getTime() <= nominal.getTime() + startDeadline
+  const isOpen = ({ nominal }: Candidate): boolean =>
+    now.getTime() <= endOfWindow(nominal, window, table).getTime() + startDeadline
   const expired = due.filter((one) => !isOpen(one))
   return {
     open: due.filter(isOpen),

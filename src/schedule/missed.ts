@@ -1,5 +1,6 @@
 import type { Policy } from '../core/schedule.ts'
 import type { Instants } from './timetables.ts'
+import { endOfWindow } from './window.ts'
 
 /** Instants that passed without firing, in a row. */
 export interface Missed {
@@ -29,17 +30,18 @@ const day = 24 * hour
  * more, however long nobody has fired.
  */
 export function caughtUp(
-  { catchUp, catchUpWindow }: Pick<Policy, 'catchUp' | 'catchUpWindow'>,
+  { catchUp, catchUpWindow, window }: Pick<Policy, 'catchUp' | 'catchUpWindow' | 'window'>,
   table: Instants,
   first: Date,
   last: Date,
   now: Date,
 ): CaughtUp {
   const most = catchUp === 'none' ? 0 : catchUp === 'last' ? 1 : mostCaughtUp
-  const window = catchUpWindow ?? windowOf(table, last)
+  const oldest = catchUpWindow ?? windowOf(table, last)
+  const ageOf = (nominal: Date): number => now.getTime() - endOfWindow(nominal, window, table).getTime()
   const chosen: Date[] = []
   let at: Date | undefined = last
-  while (at && at >= first && chosen.length < most && now.getTime() - at.getTime() <= window) {
+  while (at && at >= first && chosen.length < most && ageOf(at) <= oldest) {
     chosen.unshift(at)
     at = table.previous(at)
   }

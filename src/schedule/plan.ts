@@ -1,11 +1,12 @@
 import { firingOf, type FiringKind, type StoredFiring } from '../core/firing.ts'
 import type { NewJob } from '../store/queries/enqueue.ts'
 import type { NewFiring } from '../store/queries/firings.ts'
-import type { ScheduleRow, ScheduleState } from '../store/queries/schedules.ts'
+import type { NewState, ScheduleRow, ScheduleState } from '../store/queries/schedules.ts'
 import type { FiringPlan, PlannedJob, Standing } from '../store/scheduling.ts'
 import { decide, type Decision } from './decide.ts'
 import { placed } from './state.ts'
 import { type Instants, timetableOf } from './timetables.ts'
+import { endOfWindow } from './window.ts'
 
 /** Makes the job of a firing whose input is a function. */
 export type InputMaker = (firing: ReturnType<typeof firingOf>) => Promise<NewJob>
@@ -19,18 +20,18 @@ export interface PlanParts {
 export async function planDue(standing: Standing, now: Date, parts: PlanParts): Promise<FiringPlan> {
   const { row } = standing
   if (!row.dueAt || row.dueAt > now) return unchanged(row)
-  const awake = row.pausedAt ? resumed(row, row.pausedUntil ?? now) : row
+  const awake = row.pausedAt ? { ...row, ...resumed(row, row.pausedUntil ?? now) } : row
   if (hasFailed(standing)) {
     const pauseReason = `${row.policy.pauseAfterFailures} runs in a row have failed`
     return { ...unchanged(row), state: paused(awake, now, pauseReason, itself) }
   }
   if (row.policy.fixedDelay !== undefined)
     return planDelayed({ ...standing, row: awake }, row.policy.fixedDelay, now, parts)
-  const { nextAt } = awake
+  const { nextAt, dueAt } = awake
   if (!nextAt) return { ...unchanged(row), state: { ...stateOf(awake), dueAt: undefined } }
   const table = timetableOf(row.spec, row.id)
   const { live } = standing
-  const decision = decide({ id: row.id, policy: row.policy, table, nextAt, live, runs: row.runs, now })
+  const decision = decide({ id: row.id, policy: row.policy, table, nextAt, dueAt, live, runs: row.runs, now })
   return planOf(awake, live, decision, await jobsOf(awake, decision, table, parts))
 }
 
@@ -50,10 +51,10 @@ export async function planAsked(
 }
 
 /** It goes on at the first instant from `from` on. */
-export function resumed(row: ScheduleRow, from: Date): ScheduleRow {
+export function resumed(row: ScheduleRow, from: Date): NewState {
   const table = timetableOf(row.spec, row.id)
   const nextAt = row.policy.fixedDelay === undefined ? table.next(new Date(from.getTime() - 1)) : from
-  return { ...row, ...placed(row, nextAt, table), ...awakeState, countedFrom: from }
+  return { ...stateOf(row), ...placed(row, nextAt, table, from), ...awakeState, countedFrom: from }
 }
 
 /** @param by undefined for the database role */
@@ -156,11 +157,12 @@ function planOf(
       reason,
     })),
   ]
-  const state: ScheduleState = {
+  const state: NewState = {
     ...stateOf(row),
     live,
     nextAt: next?.nominal,
     dueAt: next?.due,
+    ...(next?.choices && { choices: next.choices }),
     lastAt: last ?? row.lastAt,
     missed: row.missed + missed.reduce((sum, { count }) => sum + count, 0),
     skipped: row.skipped + left.length,
@@ -204,8 +206,12 @@ async function jobOf(
   const own = made.options === null ? {} : (JSON.parse(made.options) as Record<string, unknown>)
   const { startDeadline } = row.policy
   const startBy = startDeadline !== undefined && (kind === 'scheduled' || kind === 'catchUp')
-  const options = { ...own, ...(startBy && { startBy: nominal.getTime() + startDeadline }), schedule: stored }
+  const options = { ...own, ...(startBy && { startBy: lastStart(row, nominal, startDeadline) }), schedule: stored }
   return { nominal, kind, after, row: { ...made, options: JSON.stringify(options) } }
+}
+
+function lastStart({ id, spec, policy }: ScheduleRow, nominal: Date, startDeadline: number): number {
+  return endOfWindow(nominal, policy.window, timetableOf(spec, id)).getTime() + startDeadline
 }
 
 function computed(row: ScheduleRow, stored: StoredFiring, makerOf: PlanParts['makerOf']): Promise<NewJob> {

@@ -1,31 +1,34 @@
-import type { Difference, ScheduleDraft, ScheduleRow, ScheduleState } from '../store/queries/schedules.ts'
-import { dueAt } from './jitter.ts'
+import type { Difference, NewState, ScheduleDraft, ScheduleRow, ScheduleState } from '../store/queries/schedules.ts'
 import { type Instants, timetableOf } from './timetables.ts'
+import { momentOf } from './window.ts'
 
 /** Where a schedule stands with this next instant. */
 export function placed(
   { id, policy }: Pick<ScheduleDraft, 'id' | 'policy'>,
   nextAt: Date | undefined,
   table: Instants,
-): Pick<ScheduleState, 'nextAt' | 'dueAt'> {
-  return { nextAt, dueAt: nextAt && dueAt(id, nextAt, policy.jitter, table) }
+  now: Date,
+): Pick<NewState, 'nextAt' | 'dueAt' | 'choices'> {
+  if (!nextAt) return { nextAt, dueAt: undefined }
+  const { due, choices } = momentOf(id, nextAt, policy, table, now)
+  return { nextAt, dueAt: due, ...(choices && { choices }) }
 }
 
 /**
  * How a schedule stands that is new or was changed. With another rule it begins anew, at the first instant to come; what
  * it has missed before is lost then, and not when only its policies were changed.
  */
-export function stateOfDraft(draft: ScheduleDraft, { what, row, now }: Difference, zoneData: string): ScheduleState {
+export function stateOfDraft(draft: ScheduleDraft, { what, row, now }: Difference, zoneData: string): NewState {
   const before = row ?? { ...nothingYet, countedFrom: now, zoneData }
   const nextAt = what === 'policy' && row?.nextAt ? row.nextAt : firstInstant(draft, before, now)
-  return { ...placedUnlessPaused(draft, before, nextAt), zoneData, trouble: 0 }
+  return { ...placedUnlessPaused(draft, before, nextAt, now), zoneData, trouble: 0 }
 }
 
 /** With newer time zone data: the next instant after those that were dealt with. */
-export function renewedState(row: ScheduleRow, now: Date, zoneData: string): ScheduleState {
+export function renewedState(row: ScheduleRow, now: Date, zoneData: string): NewState {
   const isFixed = row.policy.fixedDelay !== undefined || !row.nextAt || row.nextAt <= now
   const nextAt = isFixed ? row.nextAt : firstInstant(row, row, now)
-  return { ...placedUnlessPaused(row, row, nextAt), zoneData }
+  return { ...placedUnlessPaused(row, row, nextAt, now), zoneData }
 }
 
 const nothingYet = {
@@ -50,7 +53,12 @@ function firstInstant(draft: ScheduleDraft, { lastAt, runs }: ScheduleState, now
   return timetableOf(spec, id).next(lastAt && lastAt > now ? lastAt : now)
 }
 
-function placedUnlessPaused(draft: ScheduleDraft, before: ScheduleState, nextAt: Date | undefined): ScheduleState {
-  const at = placed(draft, nextAt, timetableOf(draft.spec, draft.id))
-  return { ...before, ...at, ...(before.pausedAt && { dueAt: before.pausedUntil }) }
+function placedUnlessPaused(
+  draft: ScheduleDraft,
+  before: ScheduleState,
+  nextAt: Date | undefined,
+  now: Date,
+): NewState {
+  if (before.pausedAt) return { ...before, nextAt, dueAt: before.pausedUntil }
+  return { ...before, ...placed(draft, nextAt, timetableOf(draft.spec, draft.id), now) }
 }

@@ -2,6 +2,7 @@ import { groupBy } from '../core/group.ts'
 import type { FiringKind } from '../core/firing.ts'
 import type { Connection, Queryable } from './connection.ts'
 import { enqueueIn } from './enqueue.ts'
+import { placeAll } from './placing.ts'
 import { comeAfter } from './queries/after.ts'
 import { cancel } from './queries/cancel.ts'
 import type { NewJob } from './queries/enqueue.ts'
@@ -21,12 +22,11 @@ import {
   type Difference,
   differences,
   lockSchedules,
+  type NewState,
   outdatedSchedules,
   saveDrafts,
   type ScheduleDraft,
   type ScheduleRow,
-  type ScheduleState,
-  writeStates,
 } from './queries/schedules.ts'
 import { noteSettings } from './queries/settings.ts'
 import { openTransaction } from './transaction/own.ts'
@@ -54,7 +54,7 @@ export interface PlannedJob {
 export interface FiringPlan {
   readonly id: string
   /** Without the jobs that are fired now. */
-  readonly state: ScheduleState
+  readonly state: NewState
   readonly jobs: readonly PlannedJob[]
   readonly notes: readonly NewFiring[]
   readonly stop: { readonly ids: readonly string[]; readonly how: 'asked' | 'now' } | undefined
@@ -124,7 +124,7 @@ export async function saveSchedules(
   connection: Connection,
   drafts: readonly ScheduleDraft[],
   zoneData: string,
-  place: (draft: ScheduleDraft, difference: Difference) => ScheduleState,
+  place: (draft: ScheduleDraft, difference: Difference) => NewState,
 ): Promise<string[]> {
   if (drafts.length === 0 || (await differences(connection, drafts)).length === 0) return []
   return connection.transaction(async (tx) => {
@@ -137,7 +137,7 @@ export async function saveSchedules(
       const difference = found.get(draft.id)
       return difference && difference.what !== 'rest' ? [{ id: draft.id, ...place(draft, difference) }] : []
     })
-    await writeStates(tx, states)
+    await placeAll(tx, states)
     return changed.map(({ id }) => id)
   })
 }
@@ -146,12 +146,12 @@ export async function saveSchedules(
 export function renewZones(
   connection: Connection,
   zoneData: string,
-  renew: (row: ScheduleRow, now: Date) => ScheduleState,
+  renew: (row: ScheduleRow, now: Date) => NewState,
 ): Promise<number> {
   return connection.transaction(async (tx) => {
     const { rows, now } = await outdatedSchedules(tx, zoneData)
     if (now)
-      await writeStates(
+      await placeAll(
         tx,
         rows.map((row) => ({ id: row.id, ...renew(row, now) })),
       )
@@ -209,7 +209,7 @@ async function carryOut(tx: Queryable, rows: readonly ScheduleRow[], plans: read
   }))
   await noteJobs(tx, fired)
   const firedOf = groupBy(fired, ({ schedule }) => schedule)
-  await writeStates(
+  await placeAll(
     tx,
     plans.map((plan) => ({ ...stateAfter(plan, firedOf.get(plan.id) ?? []), id: plan.id })),
   )
@@ -233,7 +233,7 @@ function pauseOf({ pausedAt, pauseReason: reason, pausedUntil: until }: Schedule
 }
 
 /** What was fired by hand or backfilled is no run that the rule has made. */
-function stateAfter({ state, tracks }: FiringPlan, fired: readonly Fired[]): ScheduleState {
+function stateAfter({ state, tracks }: FiringPlan, fired: readonly Fired[]): NewState {
   const own = fired.filter(({ kind }) => kind === 'scheduled' || kind === 'catchUp')
   const live = tracks ? [...state.live, ...fired.map(({ job }) => job)] : []
   return { ...state, runs: state.runs + own.length, live }

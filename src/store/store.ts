@@ -31,7 +31,7 @@ import type { Signal, TokenUse } from './queries/signals.ts'
 import type { Memory, StepEntry, StepJob, StepResult, StepWrite } from './queries/steps.ts'
 import type { Staged } from './queries/stage.ts'
 import type { FiringRecord } from './queries/firings.ts'
-import type { Difference, ScheduleDraft, ScheduleRow, ScheduleState } from './queries/schedules.ts'
+import type { Difference, NewState, ScheduleDraft, ScheduleRow } from './queries/schedules.ts'
 import type { Carried, FiringPlan, Standing } from './scheduling.ts'
 import type { Retention } from './queries/upkeep.ts'
 import type { Held, Look, WorkerInfo, WorkerRecord } from './queries/workers.ts'
@@ -205,12 +205,12 @@ export interface Store {
   saveSchedules(
     drafts: readonly ScheduleDraft[],
     zoneData: string,
-    place: (draft: ScheduleDraft, difference: Difference) => ScheduleState,
+    place: (draft: ScheduleDraft, difference: Difference) => NewState,
   ): Promise<string[]>
   /** Notes that this process has these schedules in its code. */
   seeSchedules(ids: readonly string[]): Promise<void>
   /** Computes anew what older zone data has made, at most 200 a call; returns how many. */
-  renewZones(zoneData: string, renew: (row: ScheduleRow, now: Date) => ScheduleState): Promise<number>
+  renewZones(zoneData: string, renew: (row: ScheduleRow, now: Date) => NewState): Promise<number>
   schedules(id?: string): Promise<ScheduleRow[]>
   removeSchedule(id: string): Promise<boolean>
   /** The jobs of those of the instants that have fired. */

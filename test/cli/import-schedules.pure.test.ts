@@ -201,7 +201,7 @@ test('EventBridge: rules, and schedules of its scheduler', async () => {
       timezone: 'America/New_York',
       dst: { gap: 'skip' },
       startAt: '2026-01-01T00:00:00.000Z',
-      jitter: '15m',
+      window: '15m',
       startDeadline: '3600s',
       retry: 6,
       input: {},

@@ -1,20 +1,11 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { runExample } from '../support/example.ts'
+import { buildPackage, patience, runExample } from '../support/example.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const patience = 180_000
-
-// The example imports the package as its users do: what is built.
-beforeAll(async () => {
-  await promisify(execFile)(process.execPath, ['scripts/setup.mjs', '--build'], { cwd: root })
-}, patience)
+beforeAll(buildPackage, patience)
 
 test('--once: an instance dies, another one takes over and leaves out no day', { timeout: patience }, async () => {
   const { code, output } = await run('--once')

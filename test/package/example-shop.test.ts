@@ -1,22 +1,13 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Shop } from '../../examples/shop/shop.ts'
-import { runExample } from '../support/example.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const patience = 180_000
+import { buildPackage, patience, runExample } from '../support/example.ts'
 
 let folder: string
 
-// The example imports the package as its users do: what is built.
-beforeAll(async () => {
-  await promisify(execFile)(process.execPath, ['scripts/setup.mjs', '--build'], { cwd: root })
-}, patience)
+beforeAll(buildPackage, patience)
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'legwork-shop-'))

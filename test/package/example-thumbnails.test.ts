@@ -1,23 +1,19 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import sharp from 'sharp'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { buildPackage, patience } from '../support/example.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const samples = join(root, 'examples/thumbnails/photos')
-const patience = 180_000
 
 let folder: string
 const running = new Set<ChildProcess>()
 
-// The example imports the package as its users do: what is built.
-beforeAll(async () => {
-  await promisify(execFile)(process.execPath, ['scripts/setup.mjs', '--build'], { cwd: root })
-}, patience)
+beforeAll(buildPackage, patience)
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'legwork-thumbnails-'))

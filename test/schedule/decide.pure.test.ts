@@ -2,35 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Policy } from '../../src/core/schedule.ts'
 import type { Instants } from '../../src/schedule/timetables.ts'
-import { type Decision, decide, type Standing } from '../../src/schedule/decide.ts'
-
-const minute = 60_000
-const hour = 60 * minute
-const defaults: Policy = { overlap: 'skip', overlapScope: 'schedule', bufferLimit: 100, catchUp: 'last' }
-const noon = new Date('2026-06-01T12:00:00Z')
-
-/** Every so many milliseconds since the epoch. */
-function everyMs(every: number): Instants {
-  return {
-    next: (after) => new Date((Math.floor(after.getTime() / every) + 1) * every),
-    previous: (before) => new Date((Math.ceil(before.getTime() / every) - 1) * every),
-  }
-}
-
-function decided(policy: Partial<Policy>, rest: Partial<Standing> = {}): Decision {
-  const standing = { id: 'a', table: everyMs(hour), nextAt: noon, live: [], runs: 0, now: noon, ...rest }
-  return decide({ ...standing, policy: { ...defaults, ...policy } })
-}
-
-/** Hours after noon, with `~` for one that is caught up and `<` before what it waits for. */
-function inShort({ runs }: Decision): string[] {
-  return runs.map(({ nominal, isCatchUp, after }) => {
-    const at = `${isCatchUp ? '~' : ''}${(nominal.getTime() - noon.getTime()) / hour}`
-    return after.length > 0 ? `${after.join('+')}<${at}` : at
-  })
-}
-
-const later = (ms: number): Date => new Date(noon.getTime() + ms)
+import { momentOf } from '../../src/schedule/window.ts'
+import { decide, type Standing } from '../../src/schedule/decide.ts'
+import { decided, defaults, everyMs, hour, inShort, later, minute, noon } from './support.ts'
 
 describe('while earlier runs are unfinished', () => {
   test.each([
@@ -171,21 +145,26 @@ describe('bounds', () => {
 })
 
 test('every instant is dealt with once, in order, whatever the policies and however long the pauses', () => {
-  const policy = fc.record({
+  const policies = fc.record({
     overlap: fc.constantFrom('skip', 'bufferOne', 'bufferAll', 'cancelRunning', 'terminateRunning', 'allow'),
     catchUp: fc.constantFrom('none', 'last', 'all'),
     bufferLimit: fc.integer({ min: 1, max: 5 }),
-    jitter: fc.option(fc.integer({ min: 1, max: 2 * hour }), { nil: undefined }),
+    putOff: fc.oneof(
+      fc.constant({}),
+      fc.record({ jitter: fc.integer({ min: 1, max: 2 * hour }) }),
+      fc.record({ window: fc.integer({ min: 1, max: 2 * hour }) }),
+    ),
     startDeadline: fc.option(fc.integer({ min: 1_000, max: hour }), { nil: undefined }),
   })
   const pauses = fc.array(fc.integer({ min: 1, max: 3 * hour }), { minLength: 1, maxLength: 12 })
   const every = fc.constantFrom(20_000, 7 * minute, hour)
   fc.assert(
-    fc.property(policy, pauses, every, fc.integer({ min: 0, max: 2 }), (given, waits, ms, busy) => {
+    fc.property(policies, pauses, every, fc.integer({ min: 0, max: 2 }), ({ putOff, ...given }, waits, ms, busy) => {
       const table = everyMs(ms)
-      const rule = { ...defaults, ...clean(given) } as Policy
+      const policy = { ...defaults, ...clean(given), ...putOff } as Policy
       const first = table.next(noon) ?? noon
-      const standing = { id: 'a', policy: rule, table, nextAt: first, live: [] as string[], runs: 0, now: noon }
+      const standing: Writable<Standing> = { id: 'a', policy, table, nextAt: first, live: [], runs: 0, now: noon }
+      standing.dueAt = momentOf('a', first, policy, table, noon).due
       let dealt = 0
       for (const wait of waits) {
         standing.now = new Date(standing.now.getTime() + wait)
@@ -199,12 +178,15 @@ test('every instant is dealt with once, in order, whatever the policies and howe
         expect(next.nominal >= standing.nextAt).toBe(true)
         expect(all.every((at) => at >= standing.nextAt.getTime() && at < next.nominal.getTime())).toBe(true)
         standing.nextAt = next.nominal
+        standing.dueAt = next.choices?.moments.at(busy) ?? next.due
       }
       expect(dealt).toBe((standing.nextAt.getTime() - first.getTime()) / ms)
     }),
     { numRuns: 500 },
   )
 })
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 function clean(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))

@@ -73,7 +73,7 @@ function optionsOf(facts: Facts, target: Facts): Record<string, unknown> {
   const age = numberAt(retry, 'MaximumEventAgeInSeconds')
   const attempts = numberAt(retry, 'MaximumRetryAttempts')
   return {
-    ...(minutes !== undefined && { jitter: `${minutes}m` }),
+    ...(minutes !== undefined && { window: `${minutes}m` }),
     ...(age !== undefined && { startDeadline: `${age}s` }),
     ...(attempts !== undefined && { retry: attempts + 1 }),
   }

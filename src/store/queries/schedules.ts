@@ -45,6 +45,12 @@ export interface ScheduleState {
   readonly zoneData: string
 }
 
+/** How a schedule is to stand. */
+export interface NewState extends ScheduleState {
+  /** Moments at which the next instant may as well fire as at `dueAt`: that is taken in whose part of time the least is due. */
+  readonly choices?: { readonly moments: readonly Date[]; readonly part: number }
+}
+
 export interface ScheduleRow extends ScheduleDraft, ScheduleState {
   readonly createdAt: Date
   /** When a process with this schedule in its code was seen last. */
@@ -59,7 +65,7 @@ export interface Difference {
   readonly row: ScheduleRow | undefined
 }
 
-const columns = `s.id, s.origin, s.spec, s.policy, s.job, s.input::text as input, s.dynamic, s.created_at, s.seen_at, s.next_at, s.due_at, s.last_at,
+export const scheduleColumns: string = `s.id, s.origin, s.spec, s.policy, s.job, s.input::text as input, s.dynamic, s.created_at, s.seen_at, s.next_at, s.due_at, s.last_at,
   s.live::text[] as live, s.runs::float8 as runs, s.missed::float8 as missed, s.skipped::float8 as skipped, s.trouble, s.paused_at, s.paused_until,
   s.paused_by, s.pause_reason, s.counted_from, s.zone_data, legwork.now() as now`
 
@@ -73,7 +79,7 @@ const drafts = `jsonb_to_recordset($1::jsonb) as g(id text, origin text, dynamic
 /* Only those that differ: thousands that do not are one look-up each. */
 const differStatement = repeatable(
   'lw_schedule_differ',
-  `select g.id as wanted, case when s.id is null then 'new' when s.spec <> g.spec then 'spec' when s.policy <> g.policy then 'policy' else 'rest' end as what, ${columns}
+  `select g.id as wanted, case when s.id is null then 'new' when s.spec <> g.spec then 'spec' when s.policy <> g.policy then 'policy' else 'rest' end as what, ${scheduleColumns}
      from ${drafts} left join legwork.schedule s on s.id = g.id
     where (s.spec, s.policy, s.job, s.input, s.dynamic, s.origin) is distinct from (g.spec, g.policy, g.job, g.input, g.dynamic, g.origin)`,
 )
@@ -86,15 +92,37 @@ const saveStatement = repeatable(
      job = excluded.job, input = excluded.input, seen_at = legwork.now()`,
 )
 
+/** What of a row changes while a schedule lives. */
+const stateTypes = {
+  next_at: 'timestamptz',
+  due_at: 'timestamptz',
+  last_at: 'timestamptz',
+  live: 'bigint[]',
+  runs: 'bigint',
+  missed: 'bigint',
+  skipped: 'bigint',
+  trouble: 'smallint',
+  paused_at: 'timestamptz',
+  paused_until: 'timestamptz',
+  paused_by: 'text',
+  pause_reason: 'text',
+  counted_from: 'timestamptz',
+  zone_data: 'text',
+}
+
+const pausedBy = 'paused_by = case when g.paused_at is not null then coalesce(g.paused_by, current_user) end'
+
+type StateColumns = Record<'id' | keyof typeof stateTypes, unknown>
+
 const stateStatement = repeatable(
   'lw_schedule_state',
-  `update legwork.schedule s
-      set next_at = g.next_at, due_at = g.due_at, last_at = g.last_at, live = g.live, runs = g.runs, missed = g.missed, skipped = g.skipped,
-          trouble = g.trouble, paused_at = g.paused_at, paused_until = g.paused_until, pause_reason = g.pause_reason,
-          paused_by = case when g.paused_at is not null then coalesce(g.paused_by, current_user) end, counted_from = g.counted_from, zone_data = g.zone_data
-     from jsonb_to_recordset($1::jsonb) as g(id text, next_at timestamptz, due_at timestamptz, last_at timestamptz, live bigint[], runs bigint,
-          missed bigint, skipped bigint, trouble smallint, paused_at timestamptz, paused_until timestamptz, paused_by text, pause_reason text,
-          counted_from timestamptz, zone_data text)
+  `update legwork.schedule s set ${Object.keys(stateTypes)
+    // who pauses without a name is the role of the database
+    .map((name) => (name === 'paused_by' ? pausedBy : `${name} = g.${name}`))
+    .join(', ')}
+     from jsonb_to_recordset($1::jsonb) as g(id text, ${Object.entries(stateTypes)
+       .map(([name, type]) => `${name} ${type}`)
+       .join(', ')})
     where s.id = g.id`,
 )
 
@@ -105,7 +133,7 @@ const seenStatement = repeatable(
 
 const listStatement = repeatable(
   'lw_schedule_list',
-  `select ${columns} from legwork.schedule s where s.id = coalesce($1::text, s.id) order by s.id`,
+  `select ${scheduleColumns} from legwork.schedule s where s.id = coalesce($1::text, s.id) order by s.id`,
 )
 
 const removeStatement = repeatable(
@@ -117,7 +145,7 @@ const removeStatement = repeatable(
 
 const outdatedStatement = repeatable(
   'lw_schedule_outdated',
-  `select ${columns} from legwork.schedule s where s.zone_data < $1::text order by s.id limit 200 for update skip locked`,
+  `select ${scheduleColumns} from legwork.schedule s where s.zone_data < $1::text order by s.id limit 200 for update skip locked`,
 )
 
 /** Takes the rows for the rest of the transaction. */
@@ -174,8 +202,6 @@ export async function outdatedSchedules(
   const rows = await tx.query<ScheduleColumns>(outdatedStatement, [zoneData])
   return { rows: rows.map(scheduleOf), now: rows[0]?.now }
 }
-
-export const scheduleColumns: string = columns
 
 export interface ScheduleColumns extends Row {
   readonly id: string
@@ -239,7 +265,7 @@ function draftJson(given: readonly ScheduleDraft[]): string {
     .join(',')}]`
 }
 
-function stateColumns(state: ScheduleState & { readonly id: string }): Record<string, unknown> {
+function stateColumns(state: ScheduleState & { readonly id: string }): StateColumns {
   const { id, live, runs, missed, skipped, trouble } = state
   return {
     id,

@@ -85,7 +85,10 @@ async function useEverything(bench: StoreBench, connection: ExplainingConnection
   connection.take()
   const some = async (what: string, work: () => Promise<unknown>, most = batch) => {
     await work()
-    for (const explained of connection.take()) check(what, explained, most)
+    for (const explained of connection.take()) {
+      check(what, explained, most)
+      if (explained.name === 'lw_schedule_loads') expect(indexes(explained)).toContain('schedule_due')
+    }
   }
   // Some of them are set aside, because a job with their key goes first.
   const jobs = (await one.claim({ limit: 2 * batch, names, priorities: [0] })).slice(0, batch)
@@ -172,7 +175,7 @@ async function useLimits(
     const { ids } = await store.admit({ slot: 0, workerId: one.id, batch: one.lastBatch, alone: true, jobs: asking })
     return jobs.filter(({ id }) => ids.has(id))
   }
-  await store.setLimit('few', { running: batch }, undefined)
+  await store.setRule('limit', 'few', { running: batch }, undefined)
   for (let n = 0; n < 5; n++)
     await some(
       'enqueue for the line',
@@ -222,7 +225,7 @@ async function useFamilies({ store, worker, enqueue }: StoreBench, some: Some): 
 /** A few of many schedules are due, and their last runs are known. */
 async function useSchedules({ store }: StoreBench, connection: ExplainingConnection, some: Some): Promise<void> {
   const ids = Array.from({ length: batch }, (_, n) => `s${n + 1}`)
-  await connection.script(`update legwork.schedule set due_at = next_at - interval '1 day', next_at = next_at - interval '1 day',
+  await connection.script(`update legwork.schedule set due_at = date_trunc('hour', legwork.now()), next_at = date_trunc('hour', legwork.now()),
     live = array[-256, -512] where id in (${ids.map((id) => `'${id}'`).join()})`)
   connection.take()
   const plans: PlanParts = { makerOf: () => undefined }
@@ -285,12 +288,13 @@ async function fill(database: TestDatabase, count: number): Promise<void> {
      on conflict do nothing`,
     [count],
   )
-  const policy = { overlap: 'skip', overlapScope: 'schedule', bufferLimit: 100, catchUp: 'last', pauseAfterFailures: 3 }
+  const common = { overlap: 'skip', overlapScope: 'schedule', bufferLimit: 100, catchUp: 'last' }
+  const policy = { ...common, pauseAfterFailures: 3, window: 1_800_000 }
   await database.query(
     `insert into legwork.schedule (id, origin, zone_data, next_at, due_at, spec, policy, job)
-       select 's' || n, 'code', '2026a', date_trunc('hour', legwork.now()) + interval '1 day', date_trunc('hour', legwork.now()) + interval '1 day',
+       select 's' || n, 'code', '2026a', next, next + n % 86400 * interval '1 second',
               '{"cron": "0 * * * *"}', '${JSON.stringify(policy)}', '{"name": "plain", "queue": "default", "priority": 0, "tags": []}'
-         from generate_series(1, $1::int) n on conflict do nothing`,
+         from generate_series(1, $1::int) n, (select date_trunc('hour', legwork.now()) + interval '1 hour' as next) h on conflict do nothing`,
     [count],
   )
   await database.query(
