@@ -3,6 +3,8 @@ import { type BatchPlan, BatchMeeting, batchPlanOf } from '../core/batch-handler
 import type { Cancel, Clock } from '../core/clock.ts'
 import type { JobContext } from '../core/context.ts'
 import type { AnyJob } from '../core/definition.ts'
+import { LegworkError } from '../core/errors.ts'
+import type { LockOfAttempt } from '../core/lock.ts'
 import type { Company, Held, Holdings } from './running.ts'
 
 /** Jobs that are handled by one call, and take one place together. */
@@ -11,12 +13,18 @@ export class Group implements Company {
   readonly members: readonly Held[]
   readonly #meeting: BatchMeeting
   readonly #joined = new Set<string>()
+  /** Aborts when all attempts are over; made when the call asks for a lock. */
+  #locks: AbortController | undefined
   #open: number
 
-  constructor(job: AnyJob, plan: BatchPlan, members: readonly Held[]) {
+  constructor(job: AnyJob, plan: BatchPlan, members: readonly Held[], lock: LockOfAttempt) {
     this.members = members
     this.#open = members.length
-    this.#meeting = new BatchMeeting(plan, members.length)
+    this.#meeting = new BatchMeeting(plan, members.length, (stop) => {
+      this.#locks ??= new AbortController()
+      if (this.#open === 0) this.#locks.abort(batchOver(job))
+      return lock(stop, this.#locks.signal)
+    })
     const handler = (context: JobContext): Promise<unknown> => {
       this.#joined.add(context.id)
       return this.#meeting.join(context)
@@ -34,6 +42,7 @@ export class Group implements Company {
   ended(held: Held): void {
     this.#open--
     if (!this.#joined.has(held.job.id)) this.#meeting.leave()
+    if (this.#open === 0) this.#locks?.abort(batchOver(this.definition))
   }
 }
 
@@ -45,6 +54,8 @@ export interface GathererParts {
   readonly run: (held: readonly Held[]) => void
   /** The same for jobs that are handled together. */
   readonly runGroup: (group: Group) => void
+  /** For the call as a whole. */
+  readonly lock: LockOfAttempt
   /** Gives back a job that has not begun. */
   readonly handBack: (held: Held) => void
 }
@@ -145,10 +156,14 @@ export class Gatherer {
     const members = gathering.members.filter((held) => !held.lost)
     for (const held of gathering.members) if (held.lost) this.#parts.holdings.remove(held)
     if (members.length === 0) return
-    const group = new Group(gathering.job, gathering.plan, members)
+    const group = new Group(gathering.job, gathering.plan, members, this.#parts.lock)
     this.#groups.add(group)
     this.#parts.runGroup(group)
   }
+}
+
+function batchOver({ name }: AnyJob): LegworkError {
+  return new LegworkError('LW_LOCK_LOST', `All jobs of this batch (${name}) have ended, and its locks were freed.`)
 }
 
 /** Undefined when the user's function has thrown, which fails the attempt. */

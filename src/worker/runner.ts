@@ -59,6 +59,7 @@ export class Runner {
       clock,
       definitions: parts.definitions,
       holdings: parts.holdings,
+      lock,
       run: (held) => this.#queue(held),
       runGroup: (group) => this.#queueGroup(group),
       handBack: (held) => writer.settle(held, { kind: 'released' }),
