@@ -5,6 +5,7 @@ import type { JobContext } from '../core/context.ts'
 import type { AnyJob } from '../core/definition.ts'
 import { LegworkError } from '../core/errors.ts'
 import type { LockOfAttempt } from '../core/lock.ts'
+import type { Seats } from './reserve.ts'
 import type { Company, Held, Holdings } from './running.ts'
 
 /** Jobs that are handled by one call, and take one place together. */
@@ -110,6 +111,15 @@ export class Gatherer {
     return sum
   }
 
+  /** Undefined for a job that has a place of its own. One with `per` counts as such: who comes may not fit in with the others. */
+  seatsOf(name: string): Seats | undefined {
+    const plan = this.#plans.get(name)
+    if (!plan || plan.per) return undefined
+    const { size } = plan
+    const gathering = [...this.#gathering.values()].find(({ job }) => job.name === name)
+    return { size, missing: gathering ? size - gathering.members.length : 0 }
+  }
+
   /** Waits no longer for others. */
   flush(): void {
     for (const place of this.#gathering.keys()) this.#flush(place)
@@ -137,6 +147,7 @@ export class Gatherer {
     this.#parts.holdings.add(held)
     const known = this.#gathering.get(place) ?? this.#begin(place, job, plan)
     known.members.push(held)
+    held.shared = known
     if (known.members.length >= plan.size) this.#flush(place)
     return true
   }

@@ -77,7 +77,7 @@ export class Runner {
   }
 
   /** What the jobs that are handled together mean for the number of places. */
-  get gathered(): Pick<Gatherer, 'sharing' | 'missing'> {
+  get gathered(): Pick<Gatherer, 'sharing' | 'missing' | 'seatsOf'> {
     return this.#gatherer
   }
 
