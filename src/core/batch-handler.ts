@@ -2,6 +2,7 @@ import type { Wire } from './codec.ts'
 import type { JobContext } from './context.ts'
 import { type Duration, milliseconds } from './duration.ts'
 import { LegworkError, optionError, show } from './errors.ts'
+import type { TakeLock } from './lock.ts'
 
 /** How jobs are gathered for a handler that takes many. */
 export interface BatchHandlerOptions<In = unknown> {
@@ -23,22 +24,31 @@ export type BatchItem<Input = unknown> = Pick<
   | 'attempts'
   | 'key'
   | 'priority'
+  | 'version'
   | 'tags'
   | 'headers'
   | 'traceparent'
   | 'enqueuedAt'
   | 'idempotencyKey'
   | 'input'
+  | 'schedule'
   | 'signal'
   | 'log'
   | 'progress'
   | 'slowDown'
+  | 'lock'
 >
 
 export interface BatchCall<Input = unknown> {
   readonly items: readonly BatchItem<Input>[]
   /** Aborts when the signals of all items have. */
   readonly signal: AbortSignal
+  /**
+   * Runs something while nobody else, in any process, has the lock of that name. It belongs to all items: one that is cancelled
+   * does not take it from the others; `signal` ends the wait, and aborts what is done under the lock.
+   * @throws LW_WAIT_TIMEOUT, LW_WAIT_ABORTED, LW_LOCK_LOST, LW_OPTION_INVALID
+   */
+  readonly lock: TakeLock
 }
 
 /** What became of each item, in their order: its output, or an error as if it had been thrown. Nothing: all are done. */
@@ -73,7 +83,7 @@ export function batch<P, R, G = unknown, S = Record<string, unknown>, M = unknow
   const made: BatchPlan = Object.freeze({ size, wait: milliseconds(wait, 'batch.wait'), per, call })
   // one that is called by itself is a batch of one
   const handler = (context: JobContext<P, S, G, M>): Promise<Exclude<R, Error>> =>
-    new BatchMeeting(made, 1).join(context as unknown as JobContext) as Promise<Exclude<R, Error>>
+    new BatchMeeting(made, 1, () => context.lock).join(context as unknown as JobContext) as Promise<Exclude<R, Error>>
   return Object.assign(handler, { [plan]: made })
 }
 
@@ -91,11 +101,14 @@ interface Member {
 /** Jobs that come together for one call: when all of them have joined, or left, it is made. */
 export class BatchMeeting {
   readonly #plan: BatchPlan
+  readonly #lockOf: (stop: AbortSignal) => TakeLock
   readonly #members: Member[] = []
   #expected: number
 
-  constructor(batchPlan: BatchPlan, expected: number) {
+  /** @param lockOf makes the `lock` of the call, which ends with `stop` */
+  constructor(batchPlan: BatchPlan, expected: number, lockOf: (stop: AbortSignal) => TakeLock) {
     this.#plan = batchPlan
+    this.#lockOf = lockOf
     this.#expected = expected
   }
 
@@ -122,7 +135,7 @@ export class BatchMeeting {
   async #call(members: readonly Member[]): Promise<void> {
     try {
       const items = members.map(({ item }) => item)
-      const outcomes = await this.#plan.call({ items, signal: whenAllAbort(items) } as unknown as BatchCall<never>)
+      const outcomes = await this.#plan.call(this.#callOf(items) as unknown as BatchCall<never>)
       const list = checked(outcomes, items)
       for (const [place, { resolve, reject }] of members.entries()) {
         const outcome = list?.[place]
@@ -131,6 +144,18 @@ export class BatchMeeting {
       }
     } catch (error) {
       for (const { reject } of members) reject(error)
+    }
+  }
+
+  #callOf(items: readonly JobContext[]): BatchCall {
+    const signal = whenAllAbort(items)
+    const lockOf = this.#lockOf
+    return {
+      items,
+      signal,
+      get lock() {
+        return lockOf(signal)
+      },
     }
   }
 }

@@ -1,4 +1,6 @@
-import type { Duration } from './duration.ts'
+import { type Duration, milliseconds } from './duration.ts'
+import { LegworkError, optionError, show } from './errors.ts'
+import { checkName } from './limit.ts'
 
 /** A lock that somebody has. */
 export interface HeldLock {
@@ -68,3 +70,42 @@ export type LeadWork = (lock: HeldLock) => Promise<void> | void
  * locks are freed, also those of a handler that was left behind or that waits for something as a durable job.
  */
 export type LockOfAttempt = (stop: AbortSignal, over: AbortSignal) => TakeLock
+
+/** A call of `lock`, checked; durations in milliseconds. */
+export interface LockPlan<T> {
+  readonly name: string
+  readonly lease: number
+  /** Undefined for as long as it takes. */
+  readonly timeout: number | undefined
+  readonly signal: AbortSignal | undefined
+  readonly work: (lock: HeldLock) => Promise<T> | T
+}
+
+/** @throws LW_OPTION_INVALID */
+export function lockPlanOf<T>(name: string, rest: LockArguments<T>): LockPlan<T> {
+  const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest
+  checkName(name, 'name')
+  if (typeof work !== 'function') throw optionError('work', 'a function', work)
+  const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, 'timeout')
+  return { name, lease: leaseOf(options.lease), timeout, signal: options.signal, work }
+}
+
+/** Milliseconds. @throws LW_OPTION_INVALID */
+export function leaseOf(given: Duration = '10s'): number {
+  const lease = milliseconds(given, 'lease')
+  if (lease < 1_000) throw optionError('lease', "at least '1s'", given)
+  return lease
+}
+
+/**
+ * What a call of `lock` throws whose lock was lost: its work was not protected to its end, so its result may not be relied on.
+ * @param reason why it was lost
+ * @param cause what the work threw, if it did
+ */
+export function lostWith({ name, token }: Pick<HeldLock, 'name' | 'token'>, reason: unknown, cause: unknown): unknown {
+  if (cause === undefined || cause === reason) return reason
+  return new LegworkError('LW_LOCK_LOST', `The lock ${show(name)} was lost, and the work under it failed.`, {
+    cause,
+    details: { name, token: String(token) },
+  })
+}

@@ -3,11 +3,19 @@ import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { Batcher } from '../core/batcher.ts'
 import { type Clock, pause, systemClock } from '../core/clock.ts'
-import { type Duration, milliseconds } from '../core/duration.ts'
 import { LegworkError, optionError, show } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import { checkName } from '../core/limit.ts'
-import type { HeldLock, Lead, LockArguments, LockOfAttempt, TakeLock } from '../core/lock.ts'
+import {
+  type Lead,
+  leaseOf,
+  type LockArguments,
+  type LockOfAttempt,
+  type LockPlan,
+  lockPlanOf,
+  lostWith,
+  type TakeLock,
+} from '../core/lock.ts'
 import type { LockCall } from '../store/queries/locks.ts'
 import type { Store } from '../store/store.ts'
 import { waitAborted, waitForLock, waitTimedOut } from './acquire.ts'
@@ -24,8 +32,6 @@ export interface LocksParts {
   /** Calls `look` with the names of locks that became free. Returns how to stop. */
   readonly onFreed: (look: (names: readonly string[]) => void) => () => void
 }
-
-type Work<T> = (lock: HeldLock) => Promise<T> | T
 
 /** Most locks that one statement renews. */
 const largestBatch = 1_000
@@ -105,33 +111,35 @@ export class Locks {
   }
 
   async #take<T>(name: string, rest: LockArguments<T>, stops: readonly AbortSignal[], over?: AbortSignal): Promise<T> {
-    const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest
-    checkName(name, 'name')
-    if (typeof work !== 'function') throw optionError('work', 'a function', work)
-    const timeout = options.timeout === undefined ? undefined : milliseconds(options.timeout, 'timeout')
-    const signal = AbortSignal.any(options.signal ? [options.signal, ...stops] : [...stops])
-    const call = { name, who: randomUUID(), lease: leaseOf(options.lease) }
-    const run = this.#acquire(call, timeout, signal).then((lease) => this.#under(lease, signal, work, over))
+    const { lease, timeout, work, signal: given } = lockPlanOf(name, rest)
+    const signal = AbortSignal.any(given ? [given, ...stops] : [...stops])
+    const call = { name, who: randomUUID(), lease }
+    const run = this.#acquire(call, timeout, signal).then((held) => this.#under(held, signal, work, over))
     this.#calls.add(run)
     const forget = () => this.#calls.delete(run)
     over?.addEventListener('abort', forget, { once: true })
     return run.finally(forget)
   }
 
-  async #under<T>(lease: Lease, signal: AbortSignal, work: Work<T>, over: AbortSignal | undefined): Promise<T> {
-    const { call, token } = lease
+  async #under<T>(
+    lease: Lease,
+    signal: AbortSignal,
+    work: LockPlan<T>['work'],
+    over: AbortSignal | undefined,
+  ): Promise<T> {
+    const lock = { name: lease.call.name, token: lease.token }
     const free = () => lease.free().catch((error: unknown) => this.#report(error))
     const freeEarly = () => void free()
     over?.addEventListener('abort', freeEarly, { once: true })
     let ended: { readonly result: T } | { readonly error: unknown }
     try {
-      ended = { result: await work({ name: call.name, token, signal: AbortSignal.any([lease.signal, signal]) }) }
+      ended = { result: await work({ ...lock, signal: AbortSignal.any([lease.signal, signal]) }) }
     } catch (error) {
       ended = { error }
     }
     over?.removeEventListener('abort', freeEarly)
     const held = await free()
-    if (held === false) throw lostWith(lease, 'error' in ended ? ended.error : undefined)
+    if (held === false) throw lostWith(lock, lease.signal.reason, 'error' in ended ? ended.error : undefined)
     if ('error' in ended) throw ended.error
     return ended.result
   }
@@ -205,22 +213,6 @@ export class Locks {
   #report(error: unknown): undefined {
     this.#parts.events.emit('error', { during: 'freeing a lock', error })
   }
-}
-
-function leaseOf(given: Duration = '10s'): number {
-  const lease = milliseconds(given, 'lease')
-  if (lease < 1_000) throw optionError('lease', "at least '1s'", given)
-  return lease
-}
-
-/** The work was not protected to its end: its result may not be relied on. */
-function lostWith({ signal, call, token }: Lease, cause: unknown): unknown {
-  const { reason } = signal
-  if (cause === undefined || cause === reason) return reason
-  return new LegworkError('LW_LOCK_LOST', `The lock ${show(call.name)} was lost, and the work under it failed.`, {
-    cause,
-    details: { name: call.name, token: String(token) },
-  })
 }
 
 async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {

@@ -27,6 +27,7 @@ import {
   saveDrafts,
   type ScheduleDraft,
   type ScheduleRow,
+  type ScheduleState,
 } from './queries/schedules.ts'
 import { noteSettings } from './queries/settings.ts'
 import { openTransaction } from './transaction/own.ts'

@@ -4,7 +4,7 @@ import type { Lane } from '../store/queries/claim.ts'
 import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { Store } from '../store/store.ts'
 import type { Lanes } from './lanes.ts'
-import type { Reserve } from './reserve.ts'
+import { inBatches, type Reserve, type Seats } from './reserve.ts'
 import type { Holdings } from './running.ts'
 
 /** Most jobs one statement claims, and most that wait in memory beside those that run. */
@@ -15,6 +15,13 @@ const lookAhead = 5_000
 
 /** A worker keeps as many jobs at hand as it finishes in this time, so that short jobs never wait for a round trip. */
 const stockMs = 100
+
+interface Gathered {
+  readonly sharing: number
+  readonly missing: number
+  /** Of a job whose handler takes many. */
+  seatsOf(name: string): Seats | undefined
+}
 
 export interface ClaimLoopParts {
   readonly store: Store
@@ -30,7 +37,7 @@ export interface ClaimLoopParts {
   /** Most jobs of a queue this process may hold running; Infinity where there is no limit of its own. */
   readonly queueLimit: (queueId: number) => number
   /** Of the jobs that are held, how many need no place of their own; and how many more would fill what is being gathered. */
-  readonly gathered: () => { readonly sharing: number; readonly missing: number }
+  readonly gathered: () => Gathered
   /** May have something to wait for before the claim is over. */
   readonly onClaimed: (jobs: readonly ClaimedJob[]) => Promise<void> | undefined
 }
@@ -141,9 +148,12 @@ export class ClaimLoop {
   }
 
   #plan(lanes: Lanes, limit: number): Lane[] {
-    const { holdings, queueLimit, clock, reserve } = this.#parts
+    const { holdings, queueLimit, clock, reserve, gathered } = this.#parts
     const room = (queueId: number) => this.#room(queueLimit(queueId), holdings.ofQueue(queueId))
-    return lanes.plan(limit, room, clock.now(), reserve?.spare(holdings.all()))
+    const spare = reserve?.spare(holdings.all())
+    const [only, ...others] = lanes.rules.names
+    const seats = spare && only !== undefined && others.length === 0 ? gathered().seatsOf(only) : undefined
+    return lanes.plan(limit, room, clock.now(), spare && seats ? inBatches(spare, seats) : spare)
   }
 
   /** How many more jobs of these lanes fit into this process. */

@@ -113,6 +113,7 @@ class Attempt implements ContextParts {
   }
   get lock(): TakeLock {
     this.#locks ??= new AbortController()
+    if (this.#over) this.#locks.abort(attemptOver(this.held))
     return this.#parts.lock(this.held.stop.signal, this.#locks.signal)
   }
   lastSuccess(schedule: string): Promise<LastSuccess | undefined> {
@@ -181,12 +182,14 @@ class Attempt implements ContextParts {
   async #runIsolated(): Promise<unknown> {
     const definition = this.#definition
     await this.#decodeInput() // a malformed input ends the job here, without a thread
+    const context = new Context(this)
     const outcome = await this.#parts.isolation().run({
       mode: definition.isolate ?? 'thread',
       module: definition.module ?? '',
       job: definition.name,
       input: wireOf(this.held),
-      facts: { ...factsOf(new Context(this)), schedule: storedFiring(this.held) },
+      facts: { ...factsOf(context), schedule: storedFiring(this.held) },
+      context,
       ...(definition.memory !== undefined && { memory: definition.memory }),
       signal: this.held.stop.signal,
       killAfter: this.#parts.grace,

@@ -3,6 +3,9 @@ import { type BatchPlan, BatchMeeting, batchPlanOf } from '../core/batch-handler
 import type { Cancel, Clock } from '../core/clock.ts'
 import type { JobContext } from '../core/context.ts'
 import type { AnyJob } from '../core/definition.ts'
+import { LegworkError } from '../core/errors.ts'
+import type { LockOfAttempt } from '../core/lock.ts'
+import type { Seats } from './reserve.ts'
 import type { Company, Held, Holdings } from './running.ts'
 
 /** Jobs that are handled by one call, and take one place together. */
@@ -11,12 +14,18 @@ export class Group implements Company {
   readonly members: readonly Held[]
   readonly #meeting: BatchMeeting
   readonly #joined = new Set<string>()
+  /** Aborts when all attempts are over; made when the call asks for a lock. */
+  #locks: AbortController | undefined
   #open: number
 
-  constructor(job: AnyJob, plan: BatchPlan, members: readonly Held[]) {
+  constructor(job: AnyJob, plan: BatchPlan, members: readonly Held[], lock: LockOfAttempt) {
     this.members = members
     this.#open = members.length
-    this.#meeting = new BatchMeeting(plan, members.length)
+    this.#meeting = new BatchMeeting(plan, members.length, (stop) => {
+      this.#locks ??= new AbortController()
+      if (this.#open === 0) this.#locks.abort(batchOver(job))
+      return lock(stop, this.#locks.signal)
+    })
     const handler = (context: JobContext): Promise<unknown> => {
       this.#joined.add(context.id)
       return this.#meeting.join(context)
@@ -34,6 +43,7 @@ export class Group implements Company {
   ended(held: Held): void {
     this.#open--
     if (!this.#joined.has(held.job.id)) this.#meeting.leave()
+    if (this.#open === 0) this.#locks?.abort(batchOver(this.definition))
   }
 }
 
@@ -45,6 +55,8 @@ export interface GathererParts {
   readonly run: (held: readonly Held[]) => void
   /** The same for jobs that are handled together. */
   readonly runGroup: (group: Group) => void
+  /** For the call as a whole. */
+  readonly lock: LockOfAttempt
   /** Gives back a job that has not begun. */
   readonly handBack: (held: Held) => void
 }
@@ -99,6 +111,15 @@ export class Gatherer {
     return sum
   }
 
+  /** Undefined for a job that has a place of its own. One with `per` counts as such: who comes may not fit in with the others. */
+  seatsOf(name: string): Seats | undefined {
+    const plan = this.#plans.get(name)
+    if (!plan || plan.per) return undefined
+    const { size } = plan
+    const gathering = [...this.#gathering.values()].find(({ job }) => job.name === name)
+    return { size, missing: gathering ? size - gathering.members.length : 0 }
+  }
+
   /** Waits no longer for others. */
   flush(): void {
     for (const place of this.#gathering.keys()) this.#flush(place)
@@ -126,6 +147,7 @@ export class Gatherer {
     this.#parts.holdings.add(held)
     const known = this.#gathering.get(place) ?? this.#begin(place, job, plan)
     known.members.push(held)
+    held.shared = known
     if (known.members.length >= plan.size) this.#flush(place)
     return true
   }
@@ -145,10 +167,14 @@ export class Gatherer {
     const members = gathering.members.filter((held) => !held.lost)
     for (const held of gathering.members) if (held.lost) this.#parts.holdings.remove(held)
     if (members.length === 0) return
-    const group = new Group(gathering.job, gathering.plan, members)
+    const group = new Group(gathering.job, gathering.plan, members, this.#parts.lock)
     this.#groups.add(group)
     this.#parts.runGroup(group)
   }
+}
+
+function batchOver({ name }: AnyJob): LegworkError {
+  return new LegworkError('LW_LOCK_LOST', `All jobs of this batch (${name}) have ended, and its locks were freed.`)
 }
 
 /** Undefined when the user's function has thrown, which fails the attempt. */

@@ -6,6 +6,14 @@ export interface Kept {
   readonly places: number
 }
 
+/** What is being gathered for a batch handler. */
+export interface Seats {
+  /** How many more jobs would fill it up. */
+  readonly missing: number
+  /** Jobs that take one place together, at most. */
+  readonly size: number
+}
+
 /** How many more jobs of each priority may be claimed now. */
 export interface Spare {
   left(priority: number): number
@@ -28,8 +36,8 @@ export class Reserve {
   /** @param held the jobs that the worker has */
   spare(held: readonly Held[]): Spare {
     const lefts = this.#caps.map(({ priority, most }) => {
-      const has = held.filter(({ settling, job }) => !settling && job.priority > priority).length
-      return { priority, left: Math.max(0, most - has) }
+      const has = held.filter(({ settling, job }) => !settling && job.priority > priority)
+      return { priority, left: Math.max(0, most - new Set(has.map((each) => each.shared ?? each)).size) }
     })
     const under = (priority: number) => lefts.filter((each) => each.priority < priority)
     return {
@@ -38,5 +46,18 @@ export class Reserve {
         for (const each of under(priority)) each.left -= jobs
       },
     }
+  }
+}
+
+/** The same for jobs of a batch handler: those that fill up what is being gathered need no place. */
+export function inBatches(spare: Spare, { missing, size }: Seats): Spare {
+  let seats = missing
+  return {
+    left: (priority) => seats + size * spare.left(priority),
+    take: (priority, jobs) => {
+      const places = Math.max(0, Math.ceil((jobs - seats) / size))
+      seats += places * size - jobs
+      spare.take(priority, places)
+    },
   }
 }

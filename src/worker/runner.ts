@@ -59,6 +59,7 @@ export class Runner {
       clock,
       definitions: parts.definitions,
       holdings: parts.holdings,
+      lock,
       run: (held) => this.#queue(held),
       runGroup: (group) => this.#queueGroup(group),
       handBack: (held) => writer.settle(held, { kind: 'released' }),
@@ -76,7 +77,7 @@ export class Runner {
   }
 
   /** What the jobs that are handled together mean for the number of places. */
-  get gathered(): Pick<Gatherer, 'sharing' | 'missing'> {
+  get gathered(): Pick<Gatherer, 'sharing' | 'missing' | 'seatsOf'> {
     return this.#gatherer
   }
 

@@ -30,6 +30,8 @@ export class Held {
   limited = false
   /** The jobs that are handled together with it. */
   group: Company | undefined = undefined
+  /** The same for all that have one place together, from when they are gathered. */
+  shared: object | undefined = undefined
   /** Milliseconds for which its error asked to be left alone. */
   slow = 0
   /** It was not run, so that no attempt counts. */

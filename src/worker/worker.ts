@@ -15,6 +15,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { Maintenance, type MaintenanceParts } from './maintenance.ts'
 import { processToken } from './process.ts'
 import type { WorkerOptions } from './options.ts'
+import { Moves } from './moves.ts'
 import { Reserve } from './reserve.ts'
 import { Runner } from './runner.ts'
 import { lastSuccess } from './last-success.ts'
@@ -61,7 +62,8 @@ export class Worker {
   #installation = ''
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #stopping: Promise<void> | undefined
-  #settled: (() => void)[] = []
+  /** Jobs have been settled, or others have come. */
+  readonly #moves = new Moves()
 
   constructor(parts: WorkerParts) {
     const { store, clock, events, options, definitions } = parts
@@ -70,7 +72,8 @@ export class Worker {
     this.#names = [...parts.definitions.values()]
       .filter((job) => job.handler && job.needs.every((need) => options.labels.includes(need)))
       .map((job) => job.name)
-    const groups = (chosen: ReadonlyMap<string, number>) => groupsOf(this.#names, definitions, chosen)
+    const reserved = options.reserve.length > 0
+    const groups = (chosen: ReadonlyMap<string, number>) => groupsOf(this.#names, definitions, chosen, reserved)
     this.#directory = new Directory({ store, clock, events, queues, groups, aging, onNews: () => this.#loop.wake() })
     this.#writer = this.#createWriter()
     this.#durability = parts.durable(() => this.id)
@@ -146,9 +149,10 @@ export class Worker {
     for (;;) {
       await this.#maintenance.idle()
       await this.#loop.idle()
-      if (!patient) this.#runner.gatherNoMore()
       await this.#writer.drained()
-      if (this.#holdings.size > 0) await this.#nextSettle()
+      // what is claimed from here on comes back to this line
+      if (!patient) this.#runner.gatherNoMore()
+      if (this.#holdings.size > 0) await this.#moves.next()
       else if (await this.#quiet()) return
     }
   }
@@ -187,14 +191,10 @@ export class Worker {
     return this.#holdings.size === 0
   }
 
-  #nextSettle(): Promise<void> {
-    return new Promise((resolve) => this.#settled.push(resolve))
-  }
-
   #written(written: Written): void {
     if (written.dueIn !== undefined) this.#maintenance.expect(written.dueIn)
     this.#announce(written)
-    for (const resolve of this.#settled.splice(0)) resolve()
+    this.#moves.moved()
     this.#loop.wake()
   }
 
@@ -233,7 +233,7 @@ export class Worker {
     const late = pause(systemClock, ms, timer.signal)
     try {
       while (this.#holdings.size > 0) {
-        const how = await Promise.race([late, this.#nextSettle()])
+        const how = await Promise.race([late, this.#moves.next()])
         if (how === 'elapsed') return false
       }
       return true
@@ -281,7 +281,10 @@ export class Worker {
       workerId: () => this.id,
       queueName: (id) => this.#directory.nameOf(id),
       limits: () => this.#directory.limits,
-      run: (held) => this.#runner.take(held),
+      run: (held) => {
+        this.#runner.take(held)
+        this.#moves.moved()
+      },
       onMoved: (woken, dueIn) => {
         if (dueIn !== undefined) this.expect(dueIn)
         this.#announce({ woken })

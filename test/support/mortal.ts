@@ -76,6 +76,7 @@ export async function mortalWorld(
   const engine = await createTestEngine({ ...given, ...inLife(given, fate.life), database: fate.watch(database) })
   onTestFinished(() => current.close())
   let current: TestEngine = engine
+  await engine.drain() // its first claim must not meet a job whose enqueue has not been answered: that answer would be lost
   fate.kill = () => engine.crash()
   const replace = async () => {
     if (!fate.crashed) return

@@ -2,23 +2,23 @@ import { toJson, toLogJson } from '../../core/codec.ts'
 import type { JobContext, JobFacts, JobLog, LogLevel, LogMethod } from '../../core/context.ts'
 import { LegworkError } from '../../core/errors.ts'
 import { firingOf, type ScheduleFacts, type StoredFiring } from '../../core/firing.ts'
+import type { Link } from './link.ts'
 import type { FromIsolated, IsolatedFacts } from './protocol.ts'
 
-/** Parts of a handler's context that need the engine's database connection, which stays on the other side. */
+/** Parts of a handler's context that stay on the other side, with the engine: what remembers steps, and transactions. */
 const unavailable = [
   'artifacts',
   'checkpoint',
   'commit',
   'enqueue',
-  'lock',
   'now',
   'random',
   'restart',
   'run',
+  'runAll',
   'signalToken',
   'sleep',
   'sleepUntil',
-  'slowDown',
   'step',
   'stream',
   'tx',
@@ -33,19 +33,22 @@ export interface ContextParts {
   readonly facts: IsolatedFacts
   readonly signal: AbortSignal
   readonly send: (message: FromIsolated) => void
+  readonly link: Link
 }
 
 /**
  * The context of an isolated handler. What cannot cross throws LW_ISOLATE_UNAVAILABLE when it is touched,
  * so that a handler that asks for it fails at its first line.
  */
-export function isolatedContext({ job, input, facts, signal, send }: ContextParts): JobContext {
+export function isolatedContext({ job, input, facts, signal, send, link }: ContextParts): JobContext {
   const progress = (value: unknown, message?: string): void => {
     const told = message === undefined ? value : { percent: value, message }
     send({ type: 'progress', value: toJson(told, `Progress of job "${job}"`) })
   }
-  const schedule = scheduleOf(job, facts['schedule'] as StoredFiring | undefined)
-  const context = { ...(withDates(facts) as unknown as JobFacts), schedule, input, signal, progress, log: logTo(send) }
+  const schedule = scheduleOf(facts['schedule'] as StoredFiring | undefined, link)
+  const { lock, slowDown } = link
+  const own = { schedule, input, signal, progress, log: logTo(send), lock, slowDown }
+  const context = { ...(withDates(facts) as unknown as JobFacts), ...own }
   for (const name of unavailable) {
     if (!(name in context)) Object.defineProperty(context, name, { get: () => refuse(job, name) })
   }
@@ -60,8 +63,8 @@ function logTo(send: ContextParts['send']): JobLog {
   return { debug: method('debug'), info: method('info'), warn: method('warn'), error: method('error') }
 }
 
-function scheduleOf(job: string, stored: StoredFiring | undefined): ScheduleFacts | undefined {
-  return stored && { ...firingOf(stored), lastSuccess: () => refuse(job, 'schedule.lastSuccess') }
+function scheduleOf(stored: StoredFiring | undefined, { lastSuccess }: Link): ScheduleFacts | undefined {
+  return stored && { ...firingOf(stored), lastSuccess }
 }
 
 function withDates(facts: IsolatedFacts): Record<string, unknown> {

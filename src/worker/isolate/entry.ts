@@ -3,15 +3,24 @@
 import { getHeapStatistics } from 'node:v8'
 import { parentPort } from 'node:worker_threads'
 import { decode, toJson } from '../../core/codec.ts'
-import { type ErrorCode, errorCodes, LegworkError, type SerializedError, serializeError } from '../../core/errors.ts'
+import { type SerializedError, serializeError } from '../../core/errors.ts'
 import { controlOf } from '../../core/outcome.ts'
 import { retryAfterOf } from '../../core/retry.ts'
+import { arrived } from './carried.ts'
 import { isolatedContext } from './context.ts'
 import { loadDefinition } from './definition.ts'
 import { guardProcess } from './guard.ts'
+import { Link } from './link.ts'
 import type { Ending, Envelope, FromIsolated, RunMessage, ToIsolated } from './protocol.ts'
 
-let current: AbortController | undefined
+interface Run {
+  readonly controller: AbortController
+  readonly link: Link
+  /** A handler that goes on after it returned must not be heard as if it were the next one. */
+  readonly heard: (event: FromIsolated) => void
+}
+
+let current: Run | undefined
 
 if (parentPort) {
   parentPort.on('message', receive)
@@ -22,26 +31,28 @@ if (parentPort) {
 }
 
 function receive(message: ToIsolated): void {
-  if (message.type === 'abort') current?.abort(revive(message.reason))
+  if (message.type === 'abort') current?.controller.abort(arrived(message.reason))
   else if (message.type === 'run') void run(message)
+  else current?.link.receive(message)
 }
 
 async function run(message: RunMessage): Promise<void> {
   const controller = new AbortController()
-  current = controller
-  const ending = await attempt(message, controller)
-  if (current === controller) current = undefined
+  const heard = (event: FromIsolated): void => void (current === own && send(event))
+  const own: Run = { controller, heard, link: new Link(heard, controller.signal) }
+  current = own
+  const ending = await attempt(message, own)
+  if (current === own) current = undefined
   send({ type: 'done', ending, heap: getHeapStatistics().used_heap_size })
 }
 
-async function attempt({ module, job, input, facts }: RunMessage, controller: AbortController): Promise<Ending> {
+async function attempt({ module, job, input, facts }: RunMessage, own: Run): Promise<Ending> {
   try {
     const definition = await loadDefinition(module, job)
     const subject = { code: 'LW_INPUT_INVALID', label: `Input of job "${job}"` } as const
     const parsed = await decode(definition.inputSchema, input, subject)
-    // A handler that goes on after it returned must not be heard as if it were the next one.
-    const heard = (event: FromIsolated): void => void (current === controller && send(event))
-    const context = isolatedContext({ job, input: parsed, facts, signal: controller.signal, send: heard })
+    const { controller, link, heard } = own
+    const context = isolatedContext({ job, input: parsed, facts, signal: controller.signal, send: heard, link })
     const output = await definition.handler(context)
     return { type: 'returned', output: toJson(output, `Output of job "${job}"`) }
   } catch (error) {
@@ -60,12 +71,4 @@ function send(message: FromIsolated): void {
   const envelope: Envelope = { legwork: message }
   if (parentPort) parentPort.postMessage(envelope)
   else process.send?.(envelope)
-}
-
-/** The reason of an abort as the handler would see it beside the engine. */
-function revive({ name, message, code }: SerializedError): Error {
-  if (code !== undefined && code in errorCodes) {
-    return new LegworkError(code as ErrorCode, message.replace(` [${code}]`, ''))
-  }
-  return Object.assign(new Error(message), { name })
 }

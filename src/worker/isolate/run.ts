@@ -1,6 +1,8 @@
 import { LegworkError, type SerializedError, serializeError, show } from '../../core/errors.ts'
+import { carry } from './carried.ts'
 import { asError, type Host, type HostEnd } from './host.ts'
 import type { Ending, FromIsolated, IsolatedCall, IsolatedOutcome } from './protocol.ts'
+import { Requests } from './requests.ts'
 
 /** How long a killed thread or process may take to be gone before its run is given up. */
 const slack = 1_000
@@ -15,11 +17,12 @@ export interface RunResult {
 export function runOn(host: Host, call: IsolatedCall): Promise<RunResult> {
   const timers: NodeJS.Timeout[] = []
   const later = (ms: number, action: () => void): void => void timers.push(setTimeout(action, ms))
+  const requests = new Requests(call.context, (answer) => host.send(answer))
   let onAbort: (() => void) | undefined
   const run = new Promise<RunResult>((resolve, reject) => {
     const ended = (outcome: IsolatedOutcome): void => resolve({ outcome, reusable: false })
     onAbort = () => {
-      host.send({ type: 'abort', reason: serializeError(call.signal.reason) })
+      host.send({ type: 'abort', reason: carry(call.signal.reason) })
       later(call.killAfter, () => {
         host.kill()
         later(slack, () => ended(stopped(host, call)))
@@ -28,7 +31,7 @@ export function runOn(host: Host, call: IsolatedCall): Promise<RunResult> {
     host.listen({
       message: (message) => {
         try {
-          const result = receive(message, call)
+          const result = receive(message, call, requests)
           if (result) resolve(result)
         } catch (error) {
           reject(asError(error))
@@ -44,6 +47,7 @@ export function runOn(host: Host, call: IsolatedCall): Promise<RunResult> {
     for (const timer of timers) clearTimeout(timer)
     if (onAbort) call.signal.removeEventListener('abort', onAbort)
     host.listen(undefined)
+    requests.close()
   })
 }
 
@@ -56,7 +60,7 @@ export function neverStarted(call: IsolatedCall): IsolatedOutcome {
   }
 }
 
-function receive(message: FromIsolated, call: IsolatedCall): RunResult | undefined {
+function receive(message: FromIsolated, call: IsolatedCall, requests: Requests): RunResult | undefined {
   switch (message.type) {
     case 'progress':
       call.onProgress(parse(message.value))
@@ -67,14 +71,17 @@ function receive(message: FromIsolated, call: IsolatedCall): RunResult | undefin
       return undefined
     }
     case 'done':
-      return { outcome: outcomeOf(message.ending), reusable: isReusable(message, call) }
+      return { outcome: outcomeOf(message.ending), reusable: requests.open === 0 && isReusable(message, call) }
     case 'fatal':
+      return undefined
+    default:
+      requests.receive(message)
       return undefined
   }
 }
 
 /**
- * A handler that was told to stop may have left work behind, a failed import is remembered by Node for ever,
+ * A handler that was told to stop, or that has asked for something it did not wait for, may have left work behind; a failed import is remembered by Node for ever,
  * and a heap that is half full would make the next run pay for this one.
  */
 function isReusable({ ending, heap }: Extract<FromIsolated, { type: 'done' }>, call: IsolatedCall): boolean {

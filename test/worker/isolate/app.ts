@@ -5,12 +5,15 @@ import type { IsolatedCall } from '../../../src/worker/isolate/isolation.ts'
 const [, , what, mode] = process.argv
 const isolation = createIsolation({ maxThreads: 2, maxProcesses: 2 })
 
+const noEngine = () => Promise.reject(new Error('There is no engine beside these calls.'))
+
 const call = (job: string, onProgress: (value: unknown) => void = () => {}): IsolatedCall => ({
   mode: mode === 'thread' ? 'thread' : 'process',
   module: new URL('./jobs.ts', import.meta.url).href,
   job,
   input: null,
   facts: {},
+  context: { lock: noEngine, slowDown: noEngine, schedule: undefined },
   signal: new AbortController().signal,
   killAfter: 1_000,
   onProgress,

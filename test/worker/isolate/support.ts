@@ -34,11 +34,16 @@ export function callOf(mode: 'thread' | 'process', job: string, rest: Partial<Is
     job,
     input: null,
     facts: {},
+    context: { lock: noEngine, slowDown: noEngine, schedule: undefined },
     signal: new AbortController().signal,
     killAfter: 60_000,
     ...quiet,
     ...rest,
   }
+}
+
+function noEngine(): Promise<never> {
+  return Promise.reject(new Error('There is no engine beside these calls.'))
 }
 
 export interface Listening {
