@@ -189,7 +189,7 @@ begin
   return next;
 end $$;
 
--- Adds a job, or does what its rule says when an unfinished one has its unique key.
+-- Adds a job, or does what its rule says when an unfinished one has its unique key, or what a bound does that is full.
 create function legwork.enqueue_unless_waiting(j jsonb, own smallint) returns table (id bigint, created boolean, conflict text, old_input text) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -199,6 +199,13 @@ begin
     conflict := null;
     select m.id, m.created into id, created from legwork.enqueue_many(jsonb_build_array(j)) m;
     if created then return next; return; end if;
+    if not j ? 'unique' then
+      -- Its queue was full, and it was coalesced into a job that waits. That one is locked.
+      conflict := case when j ? 'merges' then 'merge' else 'replaced' end;
+      old_input := (select o.input::text from legwork.job o where o.slot = own and o.id = enqueue_unless_waiting.id);
+      return next;
+      return;
+    end if;
     conflict := 'ignored';
     -- a plain unique key: whatever it does, the first one stays
     if not j ? 'rule' then return next; return; end if;
@@ -220,7 +227,7 @@ end $$;
 -- Like enqueue_many, for elements that may have a rule beside. "once" {value, keepMs} is an idempotency key. "rule" says
 -- which jobs are the same: {value} and until when, until: 'started' or 'finished', or for a period {ms}, or one that is
 -- aligned {bucket}; and what a call does when one is there, conflict: 'ignore', 'replace', 'merge' or 'reject'; maxMs as in
--- change_job. Without a value the input stands for itself.
+-- change_job. Without a value the input stands for itself. "merges" of an element without a rule as in legwork.coalesce_into.
 -- conflict: 'ignored' or 'replaced', or 'merge': the row is locked, and the caller puts in what becomes of old_input and its own.
 -- All or none: 'duplicate' or 'mismatch' in the last row says that this one was refused, and nothing of the call remains.
 create function legwork.enqueue_ruled(jobs jsonb)

@@ -100,18 +100,19 @@ begin
   return cardinality(ids);
 end $$;
 
--- The waiting job that takes the input of one for which there is no room: the last of the same name and key, in the same queue.
--- What says itself which jobs are the same is not mixed up with others.
-create function legwork.coalesce_into(b legwork.bound, j jsonb) returns bigint language plpgsql as $$
+-- The waiting job that takes the input of one for which there is no room: the last of the same name and key, in the same queue
+-- and under the same value of the bound. What says itself which jobs are the same is not mixed up with others. Of an element
+-- with "merges" the input stays, and the row is locked: the caller puts in what it makes of both.
+create function legwork.coalesce_into(b legwork.bound, of_instance text, j jsonb) returns bigint language plpgsql as $$
 declare
   target bigint;
 begin
   if not j ? 'key' or j ?| '{unique,rule,once}' then return null; end if;
   select o.id into target from legwork.job o
    where o.slot = 0 and o.name = j->>'name' and o.key = j->>'key' and o.queue_id = b.queue_id and o.state in (1, 2, 3)
-     and o.worker_id is null and o.claim = 0
+     and o.worker_id is null and o.claim = 0 and legwork.bound_instance(b.rule->>'by', o.key, o.headers) = of_instance
    order by o.line desc limit 1 for update skip locked;
-  if target is null then return null; end if;
+  if target is null or j ? 'merges' then return target; end if;
   perform legwork.change_job(target, case when j ? 'input' then jsonb_build_object('input', j->'input') else '{"blank": true}' end);
   return target;
 end $$;
@@ -173,7 +174,7 @@ begin
         coalesce((jobs #>> (path || '{runAt}'))::timestamptz, at + (jobs #>> (path || '{delayMs}'))::float8 * interval '1 millisecond'))));
       put := put + 1;
     else
-      target := case when policy = 'coalesce' then legwork.coalesce_into(b, jobs #> path) end;
+      target := case when policy = 'coalesce' then legwork.coalesce_into(b, of_instance, jobs #> path) end;
       if target is null then
         wait := greatest(case when held + n > depth then least(3600000, coalesce((held + n - depth) / pace, 5000)) end,
           case when u.spent + n > most then extract(epoch from u.tat + span - at) * 1000 end);
@@ -182,7 +183,7 @@ begin
             'retryAfter', greatest(100, ceil(coalesce(wait, 5000))))
           using errcode = 'LW429';
       end if;
-      jobs := jsonb_set(jobs, path || '{merged}', to_jsonb(target::text));
+      jobs := jsonb_set(jsonb_set(jobs, path || '{merged}', to_jsonb(target::text)), path || '{mergedBy}', to_jsonb(b.id));
       merged := merged + 1;
     end if;
   end loop;
@@ -192,6 +193,18 @@ begin
    where o.bound_id = b.id and o.instance = of_instance;
   return jobs;
 end $$;
+
+-- What one bound has coalesced adds nothing to those that had room for it and were asked before.
+create function legwork.unask_bounds(jobs jsonb) returns void language sql as $$
+  update legwork.bound_use u set held = u.held - g.n, accepted = u.accepted - g.n, spent = greatest(0, u.spent - g.n)
+    from (
+      select b.id, legwork.bound_instance(b.rule->>'by', e.j->>'key', e.j->'headers') as instance, count(*)::int as n
+        from jsonb_array_elements(jobs) e(j)
+        join legwork.queue q on q.name = e.j->>'queue'
+        join legwork.bound b on b.queue_id = q.id and b.id < (e.j->>'mergedBy')::int and b.rule ?| '{depth,count}'
+       where e.j ? 'merged' group by 1, 2) g
+   where u.bound_id = g.id and u.instance = g.instance
+$$;
 
 -- Asks all bounds of the queues that these elements go to. Elements have all their columns; those whose unique key is held
 -- already are left alone, for they add nothing.
@@ -217,6 +230,7 @@ begin
       jobs := legwork.bound_group(own, b.queue, g.value, g.ords, jobs);
     end loop;
   end loop;
+  if jsonb_path_exists(jobs, '$[*].merged') then perform legwork.unask_bounds(jobs); end if;
   return jobs;
 end $$;
 

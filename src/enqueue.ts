@@ -76,8 +76,14 @@ function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire
     after: after(options.after, options.afterFailure),
     rule: same.rule,
     once: onceOf(options.idempotencyKey),
-    merge: same.rule?.conflict === 'merge' ? merging(definition, wire) : undefined,
+    merge: mayMerge(definition, options, same, key) ? merging(definition, wire) : undefined,
   }
+}
+
+/** By its rule, or when its queue is full and a job of its key waits there. */
+function mayMerge({ merge }: AnyJob, { idempotencyKey }: EnqueueOptions, same: Sameness, key?: string): boolean {
+  if (same.rule || same.unique !== undefined) return same.rule?.conflict === 'merge'
+  return merge !== undefined && key !== undefined && idempotencyKey === undefined
 }
 
 /** The one default that is stored with the job: a moment is counted from it. */
