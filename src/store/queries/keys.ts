@@ -34,7 +34,8 @@ const findMarks = repeatable(
 /*
  * Gives each marked key to the first in line and makes that job ready, if it was set aside. A key without a line goes. What
  * stands in line is read by a snapshot that is newer than the lock on the marks: no claim sets a job aside unseen.
- * Only jobs that are set aside are locked here: one that is ready may be in the hands of a claim that waits for the key.
+ * The job is locked while it is given the key, so that nothing ends it unseen. One that somebody else has is not waited for:
+ * it may be in the hands of a claim that waits for the key. Then the mark stays, for that claim or the sweep.
  */
 const handStatement = repeatable(
   'lw_keys_hand_over',
@@ -47,11 +48,17 @@ const handStatement = repeatable(
       select e.id, e.state from legwork.job e
        where e.slot = $1::smallint and e.name = g.name and e.key = g.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
        order by e.line limit 1) h
+  ), next as materialized (
+    select j.id from legwork.job j
+     where j.slot = $1::smallint and j.id = any(array(select id from line)) and (j.state = 2 or (j.state = 3 and j.worker_id is null))
+       and ((j.id, j.name, j.key) in (select id, name, key from line)) is true
+     order by j.id for update skip locked
   ), held as (
-    insert into legwork.key_holder (slot, name, key, job_id, waiting) select $1::smallint, name, key, id, true from line
+    insert into legwork.key_holder (slot, name, key, job_id, waiting)
+      select $1::smallint, l.name, l.key, case when (l.id in (select id from next)) is true then l.id end, true from line l
   ), freed as (
     update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
-     where j.slot = $1::smallint and j.state = 2 and j.id = any(array(select id from line where state = 2))
+     where j.slot = $1::smallint and j.state = 2 and j.id = any(array(select id from next))
      returning j.queue_id, j.name, j.priority
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
