@@ -230,7 +230,8 @@ create table legwork.signal (
   primary key (slot, job_id, id)
 );
 
--- Counters: every statement that moves jobs appends one row per (queue, name, state); maintenance folds them.
+-- Counters: every statement that moves jobs appends one row per (queue, name, state); maintenance folds them. They know one
+-- state more than the jobs: see legwork.counted_as in 0007_expiry.sql.
 create table legwork.tally (queue_id int not null, state smallint not null, n int not null, name text collate "C" not null)
   with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 -- It has no key: without this a database with a publication for all tables would refuse to fold it.
@@ -289,12 +290,13 @@ create view legwork.jobs as
          f.created_at, f.run_at, f.started_at, f.finished_at, f.options->>'version', f.options->>'pin'
     from legwork.finished f join legwork.queue q on q.id = f.queue_id;
 
--- Adds jobs inside the caller's transaction and returns one row per element: its place, its id, and whether it is new
--- (false: an unfinished job with the same name and unique key was there, and the id is that one's).
+-- Adds jobs inside the caller's transaction and returns one row per element: its place, its id, whether it is new
+-- (false: an unfinished job with the same name and unique key was there, and the id is that one's), and what bounds did because
+-- their queue was full, or null (see 0012_bounds.sql).
 -- Elements: name (required), input, queue, priority, runAt or delayMs, key, unique, tags, headers, trace, options (among them
 -- startWithin, ms, which is stored as a moment).
 create function legwork.enqueue_many(jobs jsonb, depth int default 0, bounded boolean default true)
-  returns table (ord int, id bigint, created boolean) language plpgsql as $$
+  returns table (ord int, id bigint, created boolean, bounds jsonb) language plpgsql as $$
 #variable_conflict use_column
 declare
   total  int := jsonb_array_length(jobs);
@@ -339,14 +341,14 @@ begin
   select array_agg(added.id) into mine from added;
 
   return query
-    select e.ord::int, (seqs[e.ord] << 8) | slot, true
+    select e.ord::int, (seqs[e.ord] << 8) | slot, true, null::jsonb
       from jsonb_array_elements(jobs) with ordinality e(j, ord)
       left join legwork.definition d on d.name = case when j ? 'queue' then null else j->>'name' end
       cross join lateral (select (places->coalesce(j->>'queue', d.queue, 'default')->>1)::smallint as slot) p
      where cardinality(mine) = total or (((seqs[e.ord] << 8) | slot) in (select unnest(mine))) is true;
 
   if coalesce(cardinality(mine), 0) < total then
-    return query select * from legwork.enqueued_before(jobs, seqs, mine, depth);
+    return query select b.*, null::jsonb from legwork.enqueued_before(jobs, seqs, mine, depth) b;
   end if;
 end $$;
 

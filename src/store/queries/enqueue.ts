@@ -1,3 +1,4 @@
+import type { BoundNote } from '../../core/bound.ts'
 import type { UniqueRule } from '../../core/unique.ts'
 import { once, type Queryable } from '../connection.ts'
 import { openTransaction } from '../transaction/own.ts'
@@ -34,6 +35,8 @@ export interface Enqueued {
   readonly created: boolean
   /** What became of the call then. */
   readonly conflict?: Conflict | undefined
+  /** What bounds did because they had no room for it. */
+  readonly notes?: readonly BoundNote[] | undefined
 }
 
 export type Conflict = 'ignored' | 'replaced' | 'merged'
@@ -41,7 +44,7 @@ export type Conflict = 'ignored' | 'replaced' | 'merged'
 /** The same SQL function that plain-SQL producers use: one text parameter, so that any library's transaction can send it. */
 export const enqueueStatement = once(
   'lw_enqueue',
-  'select ord, id::text as id, created from legwork.enqueue_many($1::jsonb)',
+  'select ord, id::text as id, created, bounds::text as bounds from legwork.enqueue_many($1::jsonb)',
 )
 
 /** In whatever library's transaction: one text parameter. */
@@ -173,13 +176,23 @@ export function enqueuePayload(jobs: readonly NewJob[]): string {
 /** The rows of `enqueueStatement` in the order of the call, from any library's row format. */
 export function enqueuedOf(rows: readonly Record<string, unknown>[], jobs: readonly NewJob[]): Enqueued[] {
   return rows
-    .map((row) => ({ ord: Number(row['ord']), id: String(row['id']), created: row['created'] === true }))
+    .map((row) => ({
+      ord: Number(row['ord']),
+      id: String(row['id']),
+      created: row['created'] === true,
+      ...notesOf(row),
+    }))
     .toSorted((a, b) => a.ord - b.ord)
-    .map(({ ord, id, created }) => {
+    .map(({ ord, created, ...rest }) => {
       // without a unique key only a bound can have brought it to a job that was there
       const isMerged = !created && jobs[ord - 1]?.unique === undefined
-      return { id, created, ...(isMerged && { conflict: 'replaced' as const }) }
+      return { ...rest, created, ...(isMerged && { conflict: 'replaced' as const }) }
     })
+}
+
+/** What bounds did, as JSON text; most rows have nothing of it. */
+export function notesOf({ bounds }: Record<string, unknown>): Pick<Enqueued, 'notes'> {
+  return typeof bounds === 'string' ? { notes: JSON.parse(bounds) as BoundNote[] } : {}
 }
 
 /** What may differ from job to job; null where no job has it. */

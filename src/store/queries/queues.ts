@@ -1,4 +1,4 @@
-import { type State, stateOf } from '../../core/states.ts'
+import { expiredCode, type State, stateOf } from '../../core/states.ts'
 import { type Queryable, repeatable } from '../connection.ts'
 
 const pauseStatement = repeatable(
@@ -50,6 +50,8 @@ export interface QueueStatus {
   readonly pauseReason: string | undefined
   /** How many jobs are in each state; states without jobs are 0. From counters, never from a scan. */
   readonly counts: Readonly<Record<State, number>>
+  /** Of the cancelled ones, those that had not started in time. */
+  readonly expired: number
 }
 
 export interface DefinitionRow {
@@ -108,6 +110,7 @@ export async function queueStatus(on: Queryable): Promise<QueueStatus[]> {
     pausedAt: row.paused_at ?? undefined,
     pauseReason: row.pause_reason ?? undefined,
     counts: countsOf(row.counts ?? {}, running.get(row.name) ?? 0),
+    expired: row.counts?.[expiredCode] ?? 0,
   }))
 }
 
@@ -133,7 +136,9 @@ function countsOf(byCode: Readonly<Record<string, number>>, running: number): Re
     compensated: 0,
     compensation_failed: 0,
   }
-  for (const [code, n] of Object.entries(byCode)) counts[stateOf(Number(code), false)] = n
+  const { [expiredCode]: expired = 0, ...rest } = byCode
+  for (const [code, n] of Object.entries(rest)) counts[stateOf(Number(code), false)] = n
+  counts.cancelled += expired
   counts.ready = Math.max(0, counts.ready - running)
   return counts
 }
