@@ -107,8 +107,9 @@ create index key_holder_blocked on legwork.key_holder (slot, blocked_at) where b
 
 -- Gives each marked key to the first in line and makes that job ready, if it was set aside: the lanes where one became ready. A
 -- key without a line goes. Whoever calls has locked the marks, or made them, in an earlier statement: behind the lock, the
--- snapshot of this one sees all jobs that claims have set aside. Only jobs that are set aside are locked here: one that is
--- ready may be in the hands of a claim that waits for the key.
+-- snapshot of this one sees all jobs that claims have set aside. The job is locked while it is given the key, so that nothing
+-- ends it unseen. One that somebody else has is not waited for: it may be in the hands of a claim that waits for the key. Then
+-- the mark stays, for that claim or the sweep.
 create function legwork.hand_on(own smallint, names text[], keys text[]) returns table (queue_id int, priority smallint)
   language plpgsql as $$
 #variable_conflict use_column
@@ -118,15 +119,21 @@ begin
      where k.slot = own and k.job_id is null and k.key = any(keys) and ((k.name, k.key) in (select * from unnest(names, keys))) is true
      returning k.name, k.key
   ), line as materialized (
-    select g.name, g.key, h.id, h.state from gone g cross join lateral (
-      select e.id, e.state from legwork.job e
+    select g.name, g.key, h.id from gone g cross join lateral (
+      select e.id from legwork.job e
        where e.slot = own and e.name = g.name and e.key = g.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
        order by e.line limit 1) h
+  ), next as materialized (
+    select j.id from legwork.job j
+     where j.slot = own and j.id = any(array(select l.id from line l)) and (j.state = 2 or (j.state = 3 and j.worker_id is null))
+       and ((j.id, j.name, j.key) in (select l.id, l.name, l.key from line l)) is true
+     for update skip locked
   ), held as (
-    insert into legwork.key_holder (slot, name, key, job_id, waiting) select own, l.name, l.key, l.id, true from line l
+    insert into legwork.key_holder (slot, name, key, job_id, waiting)
+      select own, l.name, l.key, case when (l.id in (select n.id from next n)) is true then l.id end, true from line l
   ), freed as (
     update legwork.job j set state = 3, seq = nextval('legwork.job_seq')
-     where j.slot = own and j.state = 2 and j.id = any(array(select l.id from line l where l.state = 2))
+     where j.slot = own and j.state = 2 and j.id = any(array(select n.id from next n))
      returning j.queue_id, j.name, j.priority
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
@@ -277,7 +284,8 @@ create table legwork.signal (
   primary key (job_id, slot, id)
 );
 
--- Counters: every statement that moves jobs appends one row per (queue, name, state); maintenance folds them.
+-- Counters: every statement that moves jobs appends one row per (queue, name, state); maintenance folds them. They know one
+-- state more than the jobs: see legwork.counted_as in 0007_expiry.sql.
 create table legwork.tally (queue_id int not null, state smallint not null, n int not null, name text collate "C" not null)
   with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 -- It has no key: without this a database with a publication for all tables would refuse to fold it.
@@ -336,12 +344,13 @@ create view legwork.jobs as
          f.created_at, f.run_at, f.started_at, f.finished_at, f.options->>'version', f.options->>'pin'
     from legwork.finished f join legwork.queue q on q.id = f.queue_id;
 
--- Adds jobs inside the caller's transaction and returns one row per element: its place, its id, and whether it is new
--- (false: an unfinished job with the same name and unique key was there, and the id is that one's).
+-- Adds jobs inside the caller's transaction and returns one row per element: its place, its id, whether it is new
+-- (false: an unfinished job with the same name and unique key was there, and the id is that one's), and what bounds did because
+-- their queue was full, or null (see 0012_bounds.sql).
 -- Elements: name (required), input, queue, priority, runAt or delayMs, key, unique, tags, headers, trace, options (among them
 -- startWithin, ms, which is stored as a moment).
 create function legwork.enqueue_many(jobs jsonb, depth int default 0, bounded boolean default true)
-  returns table (ord int, id bigint, created boolean) language plpgsql as $$
+  returns table (ord int, id bigint, created boolean, bounds jsonb) language plpgsql as $$
 #variable_conflict use_column
 declare
   total  int := jsonb_array_length(jobs);
@@ -386,14 +395,14 @@ begin
   select array_agg(added.id) into mine from added;
 
   return query
-    select e.ord::int, (seqs[e.ord] << 8) | slot, true
+    select e.ord::int, (seqs[e.ord] << 8) | slot, true, null::jsonb
       from jsonb_array_elements(jobs) with ordinality e(j, ord)
       left join legwork.definition d on d.name = case when j ? 'queue' then null else j->>'name' end
       cross join lateral (select (places->coalesce(j->>'queue', d.queue, 'default')->>1)::smallint as slot) p
      where cardinality(mine) = total or (((seqs[e.ord] << 8) | slot) in (select unnest(mine))) is true;
 
   if coalesce(cardinality(mine), 0) < total then
-    return query select * from legwork.enqueued_before(jobs, seqs, mine, depth);
+    return query select b.*, null::jsonb from legwork.enqueued_before(jobs, seqs, mine, depth) b;
   end if;
 end $$;
 

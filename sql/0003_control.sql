@@ -145,7 +145,7 @@ begin
 end $$;
 
 -- One element of enqueue_ruled.
-create function legwork.enqueue_once(j jsonb) returns table (id bigint, created boolean, conflict text, old_input text) language plpgsql as $$
+create function legwork.enqueue_once(j jsonb) returns table (id bigint, created boolean, conflict text, old_input text, bounds jsonb) language plpgsql as $$
 #variable_conflict use_column
 declare
   rule   jsonb := j->'rule';
@@ -160,7 +160,7 @@ begin
   if once is not null then
     select r.job_id, r.fingerprint into holder, was from legwork.reserve(own, j->>'name', 2, once->>'value', print) r;
     if holder is not null then
-      return query select holder, false, case when was = print then 'ignored' else 'mismatch' end, null::text;
+      return query select holder, false, case when was = print then 'ignored' else 'mismatch' end, null::text, null::jsonb;
       return;
     end if;
   end if;
@@ -173,7 +173,7 @@ begin
     select m.conflict, m.old_input into conflict, old_input from legwork.meet(holder, j) m;
     id := holder; created := false;
   else
-    select a.id, a.created, a.conflict, a.old_input into id, created, conflict, old_input
+    select a.id, a.created, a.conflict, a.old_input, a.bounds into id, created, conflict, old_input, bounds
       from legwork.enqueue_unless_waiting(case when rule is null or period is not null then j else j || jsonb_build_object('unique', value) end, own) a;
     if period is not null then
       update legwork.reservation r set job_id = enqueue_once.id, at = legwork.now(), fingerprint = print,
@@ -189,16 +189,23 @@ begin
   return next;
 end $$;
 
--- Adds a job, or does what its rule says when an unfinished one has its unique key.
-create function legwork.enqueue_unless_waiting(j jsonb, own smallint) returns table (id bigint, created boolean, conflict text, old_input text) language plpgsql as $$
+-- Adds a job, or does what its rule says when an unfinished one has its unique key, or what a bound does that is full.
+create function legwork.enqueue_unless_waiting(j jsonb, own smallint) returns table (id bigint, created boolean, conflict text, old_input text, bounds jsonb) language plpgsql as $$
 #variable_conflict use_column
 declare
   holder legwork.job;
 begin
   for tries in 1..50 loop
     conflict := null;
-    select m.id, m.created into id, created from legwork.enqueue_many(jsonb_build_array(j)) m;
+    select m.id, m.created, m.bounds into id, created, bounds from legwork.enqueue_many(jsonb_build_array(j)) m;
     if created then return next; return; end if;
+    if not j ? 'unique' then
+      -- Its queue was full, and it was coalesced into a job that waits. That one is locked.
+      conflict := case when j ? 'merges' then 'merge' else 'replaced' end;
+      old_input := (select o.input::text from legwork.job o where o.slot = own and o.id = enqueue_unless_waiting.id);
+      return next;
+      return;
+    end if;
     conflict := 'ignored';
     -- a plain unique key: whatever it does, the first one stays
     if not j ? 'rule' then return next; return; end if;
@@ -220,18 +227,18 @@ end $$;
 -- Like enqueue_many, for elements that may have a rule beside. "once" {value, keepMs} is an idempotency key. "rule" says
 -- which jobs are the same: {value} and until when, until: 'started' or 'finished', or for a period {ms}, or one that is
 -- aligned {bucket}; and what a call does when one is there, conflict: 'ignore', 'replace', 'merge' or 'reject'; maxMs as in
--- change_job. Without a value the input stands for itself.
--- conflict: 'ignored' or 'replaced', or 'merge': the row is locked, and the caller puts in what becomes of old_input and its own.
+-- change_job. Without a value the input stands for itself. "merges" of an element without a rule as in legwork.coalesce_into.
+-- bounds as in enqueue_many. conflict: 'ignored' or 'replaced', or 'merge': the row is locked, and the caller puts in what becomes of old_input and its own.
 -- All or none: 'duplicate' or 'mismatch' in the last row says that this one was refused, and nothing of the call remains.
 create function legwork.enqueue_ruled(jobs jsonb)
-  returns table (ord int, id bigint, created boolean, conflict text, old_input text) language plpgsql as $$
+  returns table (ord int, id bigint, created boolean, conflict text, old_input text, bounds jsonb) language plpgsql as $$
 #variable_conflict use_column
 declare
   e record;
 begin
   for e in select u.ord::int as ord, u.j from jsonb_array_elements(jobs) with ordinality u(j, ord) order by u.ord loop
     ord := e.ord;
-    select a.id, a.created, a.conflict, a.old_input into id, created, conflict, old_input from legwork.enqueue_once(e.j) a;
+    select a.id, a.created, a.conflict, a.old_input, a.bounds into id, created, conflict, old_input, bounds from legwork.enqueue_once(e.j) a;
     return next;
     if conflict in ('duplicate', 'mismatch') then raise exception 'refused' using errcode = 'LW409'; end if;
   end loop;

@@ -15,3 +15,8 @@ create function legwork.with_deadline(options jsonb, within float8, run_at times
            floor(extract(epoch from greatest(run_at, legwork.now())) * 1000 + coalesce((options ->> 'startWithin')::float8, within)))
     else options end
 $$;
+
+-- The state under which the counters have a job that has ended: those that expired (15) apart from others that were cancelled.
+create function legwork.counted_as(state smallint, error jsonb) returns smallint language sql immutable parallel safe as $$
+  select case when state = 12 and error->>'code' = 'LW_JOB_EXPIRED' then 15::smallint else state end
+$$;

@@ -7,11 +7,18 @@
 alter table legwork.queue add column bounded boolean not null default false;
 
 -- The rules by name. Keys: depth, count and per (ms, the rate), by ('key' or 'header:<name>', only declared), whenFull
--- ('reject', 'shed', 'delay' or 'coalesce').
+-- ('reject', 'shed', 'delay' or 'coalesce'). What was accepted, put off, dropped (shed) and merged for values whose rows of
+-- bound_use are gone, and what processes have counted as refused: that is rolled back with all that a transaction writes,
+-- so each process writes it afterwards. Nothing holds these rows for long.
 create table legwork.bound (
   kind     text collate "C" not null default 'bound',
   id       int generated always as identity primary key,
   queue_id int not null,
+  accepted bigint not null default 0,
+  put_off  bigint not null default 0,
+  dropped  bigint not null default 0,
+  merged   bigint not null default 0,
+  refused  bigint not null default 0,
   unique (name)
 ) inherits (legwork.rule);
 
@@ -63,11 +70,12 @@ create function legwork.pace(u legwork.bound_use, ended bigint, at timestamptz) 
 $$;
 
 -- Ends ready jobs that nobody has taken yet and nobody waits for, to make room: those of the lowest priority first, of these
--- the oldest; none that is more important than `floor`. Returns how many.
-create function legwork.shed(b legwork.bound, of_instance text, floor int, most int) returns int language plpgsql
+-- the oldest; none that is more important than `floor`. Returns them: {id, name}.
+create function legwork.shed(b legwork.bound, of_instance text, floor int, most int) returns jsonb[] language plpgsql
   set enable_sort = on as $$
 declare
-  ids bigint[];
+  ids   bigint[];
+  ended jsonb[];
 begin
   if b.rule->>'by' is null then
     ids := array(select j.id from legwork.job j where j.slot = 0 and j.queue_id = b.queue_id and j.state = 3 and j.priority >= floor
@@ -89,31 +97,42 @@ begin
   ), freed as (
     -- it may be the next of its key: a place without a job is what the sweep and the next claim look for
     update legwork.key_holder k set job_id = null where k.slot = 0 and k.key = any(array(select key from gone)) and (k.job_id in (select id from gone)) is true
+  ), counted as (
+    insert into legwork.tally (queue_id, name, state, n)
+      select g.queue_id, g.name, s.state, sum(s.n) from gone g cross join (values (3::smallint, -1), (12::smallint, 1)) s(state, n) group by 1, 2, 3
   )
-  insert into legwork.tally (queue_id, name, state, n)
-    select g.queue_id, g.name, s.state, sum(s.n) from gone g cross join (values (3::smallint, -1), (12::smallint, 1)) s(state, n) group by 1, 2, 3;
+  select array_agg(jsonb_build_object('id', id::text, 'name', name) order by id) into ended from gone;
   delete from legwork.bound_job o where o.bound_id = b.id and o.instance = of_instance and o.job_id = any(ids);
-  return cardinality(ids);
+  return coalesce(ended, '{}');
 end $$;
 
--- The waiting job that takes the input of one for which there is no room: the last of the same name and key, in the same queue.
--- What says itself which jobs are the same is not mixed up with others.
-create function legwork.coalesce_into(b legwork.bound, j jsonb) returns bigint language plpgsql as $$
+-- The waiting job that takes the input of one for which there is no room: the last of the same name and key, in the same queue
+-- and under the same value of the bound. What says itself which jobs are the same is not mixed up with others. Of an element
+-- with "merges" the input stays, and the row is locked: the caller puts in what it makes of both.
+create function legwork.coalesce_into(b legwork.bound, of_instance text, j jsonb) returns bigint language plpgsql as $$
 declare
   target bigint;
 begin
   if not j ? 'key' or j ?| '{unique,rule,once}' then return null; end if;
   select o.id into target from legwork.job o
    where o.slot = 0 and o.name = j->>'name' and o.key = j->>'key' and o.queue_id = b.queue_id and o.state in (1, 2, 3)
-     and o.worker_id is null and o.claim = 0
+     and o.worker_id is null and o.claim = 0 and legwork.bound_instance(b.rule->>'by', o.key, o.headers) = of_instance
    order by o.line desc limit 1 for update skip locked;
-  if target is null then return null; end if;
+  if target is null or j ? 'merges' then return target; end if;
   perform legwork.change_job(target, case when j ? 'input' then jsonb_build_object('input', j->'input') else '{"blank": true}' end);
   return target;
 end $$;
 
+-- Notes with an element what a bound did because of it.
+create function legwork.note_bound(jobs jsonb, path text[], b legwork.bound, of_instance text, note jsonb) returns jsonb language sql immutable parallel safe as $$
+  select jsonb_set(jobs, path || '{bounds}', coalesce(jobs #> (path || '{bounds}'), '[]')
+    || jsonb_build_array(jsonb_build_object('bound', b.name, 'value', nullif(of_instance, '')) || note))
+$$;
+
 -- What a bound does with the elements of a call that fall under it for one value (`ords`: their places from 1). Returns the
--- elements: some have another runAt, some are 'merged' into a job that was there. Raises LW429 when there is no room.
+-- elements: some have another runAt, some are 'merged' into a job that was there. `bounds` of an element lists what was done
+-- because there was no room, {bound, value, outcome}: 'shed', with the job that was ended for it, 'delayed' or 'coalesced'.
+-- Raises LW429 when there is no room.
 create function legwork.bound_group(b legwork.bound, queue text, of_instance text, ords int[], jobs jsonb) returns jsonb language plpgsql as $$
 #variable_conflict use_variable
 declare
@@ -130,6 +149,7 @@ declare
   over   int;
   put    int := 0;
   lost   int := 0;
+  ended  jsonb[];
   merged int := 0;
   target bigint;
   wait   float8;
@@ -157,7 +177,11 @@ begin
   free := greatest(0, least(depth - held, most - u.spent, n));
   over := n - free;
   if over > 0 and policy = 'shed' then
-    lost := legwork.shed(b, of_instance, (select max((jobs->(o - 1)->>'priority')::int) from unnest(ords) o), over);
+    ended := legwork.shed(b, of_instance, (select max((jobs->(o - 1)->>'priority')::int) from unnest(ords) o), over);
+    lost := cardinality(ended);
+    for i in 1 .. lost loop
+      jobs := legwork.note_bound(jobs, array[(ords[n - over + i] - 1)::text], b, of_instance, jsonb_build_object('outcome', 'shed', 'job', ended[i]));
+    end loop;
     over := over - lost;
   end if;
   for i in n - over + 1 .. n loop
@@ -167,9 +191,10 @@ begin
         case when u.spent + i > most then extract(epoch from u.tat + floor((u.spent + i - 1) / most) * span - at) * 1000 else 0 end);
       jobs := jsonb_set(jobs #- (path || '{delayMs}'), path || '{runAt}', to_jsonb(greatest(at + least(wait, 3e10) * interval '1 millisecond',
         coalesce((jobs #>> (path || '{runAt}'))::timestamptz, at + (jobs #>> (path || '{delayMs}'))::float8 * interval '1 millisecond'))));
+      jobs := legwork.note_bound(jobs, path, b, of_instance, '{"outcome": "delayed"}');
       put := put + 1;
     else
-      target := case when policy = 'coalesce' then legwork.coalesce_into(b, jobs #> path) end;
+      target := case when policy = 'coalesce' then legwork.coalesce_into(b, of_instance, jobs #> path) end;
       if target is null then
         wait := greatest(case when held + n > depth then least(3600000, coalesce((held + n - depth) / pace, 5000)) end,
           case when u.spent + n > most then extract(epoch from u.tat + span - at) * 1000 end);
@@ -178,7 +203,8 @@ begin
             'retryAfter', greatest(100, ceil(coalesce(wait, 5000))))
           using errcode = 'LW429';
       end if;
-      jobs := jsonb_set(jobs, path || '{merged}', to_jsonb(target::text));
+      jobs := jsonb_set(jsonb_set(jobs, path || '{merged}', to_jsonb(target::text)), path || '{mergedBy}', to_jsonb(b.id));
+      jobs := legwork.note_bound(jobs, path, b, of_instance, '{"outcome": "coalesced"}');
       merged := merged + 1;
     end if;
   end loop;
@@ -188,6 +214,18 @@ begin
    where o.bound_id = b.id and o.instance = of_instance;
   return jobs;
 end $$;
+
+-- What one bound has coalesced adds nothing to those that had room for it and were asked before.
+create function legwork.unask_bounds(jobs jsonb) returns void language sql as $$
+  update legwork.bound_use u set held = u.held - g.n, accepted = u.accepted - g.n, spent = greatest(0, u.spent - g.n)
+    from (
+      select b.id, legwork.bound_instance(b.rule->>'by', e.j->>'key', e.j->'headers') as instance, count(*)::int as n
+        from jsonb_array_elements(jobs) e(j)
+        join legwork.queue q on q.name = e.j->>'queue'
+        join legwork.bound b on b.queue_id = q.id and b.id < (e.j->>'mergedBy')::int and b.rule ?| '{depth,count}'
+       where e.j ? 'merged' group by 1, 2) g
+   where u.bound_id = g.id and u.instance = g.instance
+$$;
 
 -- Asks all bounds of the queues that these elements go to. Elements have all their columns; those whose unique key is held
 -- already are left alone, for they add nothing.
@@ -213,11 +251,12 @@ begin
       jobs := legwork.bound_group(own, b.queue, g.value, g.ords, jobs);
     end loop;
   end loop;
+  if jsonb_path_exists(jobs, '$[*].merged') then perform legwork.unask_bounds(jobs); end if;
   return jobs;
 end $$;
 
 -- enqueue_many for calls of which some go to a bounded queue.
-create function legwork.enqueue_bounded(jobs jsonb) returns table (ord int, id bigint, created boolean) language plpgsql as $$
+create function legwork.enqueue_bounded(jobs jsonb) returns table (ord int, id bigint, created boolean, bounds jsonb) language plpgsql as $$
 #variable_conflict use_column
 declare
   asked jsonb;
@@ -226,12 +265,12 @@ begin
   asked := legwork.ask_bounds((
     select jsonb_agg(j || jsonb_build_object('queue', coalesce(j->>'queue', d.queue, 'default'), 'priority', coalesce((j->>'priority')::int, d.priority, 0)) order by e.ord)
       from jsonb_array_elements(jobs) with ordinality e(j, ord) left join legwork.definition d on d.name = j->>'name'));
-  return query select e.ord::int, (e.j->>'merged')::bigint, false from jsonb_array_elements(asked) with ordinality e(j, ord) where e.j ? 'merged';
+  return query select e.ord::int, (e.j->>'merged')::bigint, false, e.j->'bounds' from jsonb_array_elements(asked) with ordinality e(j, ord) where e.j ? 'merged';
   select jsonb_agg(e.j || jsonb_build_object('ord', e.ord) order by e.ord) into rest
     from jsonb_array_elements(asked) with ordinality e(j, ord) where not e.j ? 'merged';
   if rest is null then return; end if;
-  for ord, id, created in
-    select (rest->(m.ord - 1)->>'ord')::int, m.id, m.created from legwork.enqueue_many(rest, 0, false) m
+  for ord, id, created, bounds in
+    select (rest->(m.ord - 1)->>'ord')::int, m.id, m.created, rest->(m.ord - 1)->'bounds' from legwork.enqueue_many(rest, 0, false) m
   loop
     if created then
       insert into legwork.bound_job (bound_id, instance, slot, job_id)
@@ -279,13 +318,20 @@ begin
   return result;
 end $$;
 
--- Values that nobody has used for a day are forgotten, and jobs that have ended.
+-- Values that nobody has used for a day are forgotten, but for what they came to, and jobs that have ended.
 create function legwork.mend_bounds() returns void language plpgsql as $$
 begin
   if not exists (select from legwork.bound) then return; end if;
   delete from legwork.bound_job o where not exists (select from legwork.job j where j.slot = o.slot and j.id = o.job_id);
-  delete from legwork.bound_use u using legwork.bound b
-   where b.id = u.bound_id and u.instance <> '' and u.touched_at < legwork.now() - interval '1 day'
-     and (u.tat is null or u.tat + coalesce((b.rule->>'per')::float8, 0) * interval '1 millisecond' < legwork.now() and u.spent <= coalesce((b.rule->>'count')::float8, 0))
-     and not exists (select from legwork.bound_job o where o.bound_id = u.bound_id and o.instance = u.instance);
+  with gone as (
+    delete from legwork.bound_use u using legwork.bound b
+     where b.id = u.bound_id and u.instance <> '' and u.touched_at < legwork.now() - interval '1 day'
+       -- those that were put off have used up the windows that follow
+       and (u.tat is null or u.tat + greatest(1, ceil(u.spent / (b.rule->>'count')::float8)) * coalesce((b.rule->>'per')::float8, 0) * interval '1 millisecond' < legwork.now())
+       and not exists (select from legwork.bound_job o where o.bound_id = u.bound_id and o.instance = u.instance)
+     returning u.*
+  )
+  update legwork.bound b set accepted = b.accepted + g.accepted, put_off = b.put_off + g.put_off, dropped = b.dropped + g.dropped, merged = b.merged + g.merged
+    from (select bound_id, sum(accepted) as accepted, sum(put_off) as put_off, sum(dropped) as dropped, sum(merged) as merged from gone group by 1) g
+   where b.id = g.bound_id;
 end $$;

@@ -21,6 +21,11 @@ export interface BoundStatus {
   /** Waiting jobs that were ended to make room. */
   readonly shed: number
   readonly coalesced: number
+  /**
+   * Jobs that were refused, as the processes have counted them: soon after the refusal, and not what plain SQL was refused, for
+   * nothing of that remains.
+   */
+  readonly rejected: number
   /** Whether it was changed at run time. */
   readonly changed: boolean
   /** Counts the changes at run time. */
@@ -93,7 +98,7 @@ export function createBounds(store: Store): Bounds {
 function statusOf({ rule, chosen, ...row }: BoundRow): BoundStatus {
   const { depth, rate, whenFull = 'reject' } = boundRuleOf(rule)
   const by = rule['by'] as string | undefined
-  const { name, queue, version, accepted, delayed, shed, coalesced } = row
+  const { name, queue, version, accepted, delayed, shed, coalesced, rejected } = row
   return {
     name,
     queue,
@@ -105,6 +110,7 @@ function statusOf({ rule, chosen, ...row }: BoundRow): BoundStatus {
     delayed,
     shed,
     coalesced,
+    rejected,
     changed: chosen !== null,
     version,
   }

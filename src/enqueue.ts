@@ -76,8 +76,14 @@ function rowOf(definition: AnyJob, input: unknown, options: EnqueueOptions, wire
     after: after(options.after, options.afterFailure),
     rule: same.rule,
     once: onceOf(options.idempotencyKey),
-    merge: same.rule?.conflict === 'merge' ? merging(definition, wire) : undefined,
+    merge: mayMerge(definition, options, same, key) ? merging(definition, wire) : undefined,
   }
+}
+
+/** By its rule, or when its queue is full and a job of its key waits there. */
+function mayMerge({ merge }: AnyJob, { idempotencyKey }: EnqueueOptions, same: Sameness, key?: string): boolean {
+  if (same.rule || same.unique !== undefined) return same.rule?.conflict === 'merge'
+  return merge !== undefined && key !== undefined && idempotencyKey === undefined
 }
 
 /** The one default that is stored with the job: a moment is counted from it. */
@@ -99,18 +105,25 @@ function delayOf({ delay, at }: EnqueueOptions, paced: number | undefined): numb
   return paced
 }
 
-/** Makes one input of that of a job that waits and that of the call; both as JSON text. */
+/** Makes one input of that of a job that waits and that of the call; both as JSON text. Thousands a second are never asked. */
 function merging(definition: AnyJob, wire: string | null): (waiting: string | null) => Promise<string | null> {
-  const { merge, inputSchema, name } = definition
-  if (!merge)
+  if (!definition.merge)
     throw optionError('unique.onConflict', "'ignore', 'replace' or 'reject' for a job without `merge`", 'merge')
+  return (waiting) => merged(definition, waiting, wire)
+}
+
+async function merged(
+  { merge, inputSchema, name }: AnyJob,
+  waiting: string | null,
+  wire: string | null,
+): Promise<string | null> {
   const parsed = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json))
   const what = {
     code: 'LW_INPUT_INVALID',
     label: `Merged input of job "${name}"`,
     hint: 'Nothing was changed.',
   } as const
-  return async (waiting) => encode(inputSchema, merge(parsed(waiting), parsed(wire)), what)
+  return encode(inputSchema, merge?.(parsed(waiting), parsed(wire)), what)
 }
 
 function after(refs: EnqueueOptions['after'], policy: EnqueueOptions['afterFailure'] = 'fail'): After | undefined {

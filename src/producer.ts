@@ -1,3 +1,4 @@
+import { BoundNews } from './bound-news.ts'
 import { Batcher } from './core/batcher.ts'
 import type { Cancel, Clock } from './core/clock.ts'
 import { isUnreachable } from './core/errors.ts'
@@ -32,11 +33,13 @@ export class Producer {
   /** Jobs of a key run in the order in which they were enqueued, and of two with a unique key the first one wins. */
   readonly #ordered: Batcher<NewJob, Enqueued>
   readonly #timers = new Set<Cancel>()
+  readonly #bounds: BoundNews
 
   constructor(parts: ProducerParts) {
-    const flush = (rows: readonly NewJob[]) => this.addMany(rows)
+    const flush = (rows: readonly NewJob[], isLast: boolean) => this.#addMany(rows, isLast)
     const undone = (error: unknown) => !isUnreachable(error)
     this.#parts = parts
+    this.#bounds = new BoundNews(parts)
     this.#free = new Batcher(flush, largestGroup, undone, abreast)
     this.#ordered = new Batcher(flush, largestGroup, undone)
   }
@@ -47,8 +50,14 @@ export class Producer {
     return (isFree ? this.#free : this.#ordered).add([row])
   }
 
-  async addMany(rows: readonly NewJob[]): Promise<Enqueued[]> {
-    const added = await this.#parts.store.enqueue(rows)
+  addMany(rows: readonly NewJob[]): Promise<Enqueued[]> {
+    return this.#addMany(rows, true)
+  }
+
+  /** @param isLast whether a refusal is told: otherwise the rows are tried again, each caller's apart */
+  async #addMany(rows: readonly NewJob[], isLast: boolean): Promise<Enqueued[]> {
+    const added = await this.#admitted(rows, isLast, () => this.#parts.store.enqueue(rows))
+    this.#bounds.added(rows, added)
     if (!added.some(isNews)) return added
     this.#parts.hub.tell(newsOf(rows, this.#parts.clock.now()))
     this.#announce(rows, added)
@@ -57,7 +66,7 @@ export class Producer {
 
   /** All or none, with the jobs that follow; returns the id of the batch. */
   async addBatch(rows: readonly NewJob[], follow: Follow): Promise<string> {
-    const id = await this.#parts.store.startBatch(rows, follow)
+    const id = await this.#admitted(rows, true, () => this.#parts.store.startBatch(rows, follow))
     this.#parts.hub.tell(newsOf(rows, this.#parts.clock.now()))
     return id
   }
@@ -65,7 +74,7 @@ export class Producer {
   /** In the caller's transaction: when it commits we cannot know, so workers are told a few times soon; the poll finds the rest. */
   async addInside(tx: unknown, rows: readonly NewJob[]): Promise<Enqueued[]> {
     const { store, clock, hub } = this.#parts
-    const added = await store.enqueue(rows, transactionOf(tx))
+    const added = await this.#admitted(rows, true, () => store.enqueue(rows, transactionOf(tx)))
     if (!added.some(isNews)) return added
     for (const ms of commitGuesses) {
       const cancel = clock.after(ms, () => {
@@ -83,15 +92,25 @@ export class Producer {
     while (this.busy) {
       await this.#free.drained()
       await this.#ordered.drained()
+      await this.#bounds.drained()
     }
   }
 
   get busy(): boolean {
-    return this.#free.busy || this.#ordered.busy
+    return this.#free.busy || this.#ordered.busy || this.#bounds.busy
   }
 
   close(): void {
     for (const cancel of this.#timers) cancel()
+  }
+
+  async #admitted<T>(rows: readonly NewJob[], isLast: boolean, add: () => Promise<T>): Promise<T> {
+    try {
+      return await add()
+    } catch (error) {
+      if (isLast) this.#bounds.refused(error, rows)
+      throw error
+    }
   }
 
   #announce(rows: readonly NewJob[], added: readonly Enqueued[]): void {

@@ -12,7 +12,7 @@ const worthAnother = 16
  * A lone caller waits for nobody. `flush` must return a result per item, in order, and do all or nothing.
  */
 export class Batcher<T, R> {
-  readonly #flush: (items: readonly T[]) => Promise<R[]>
+  readonly #flush: (items: readonly T[], isLast: boolean) => Promise<R[]>
   readonly #largest: number
   readonly #undone: (error: unknown) => boolean
   readonly #abreast: number
@@ -21,12 +21,13 @@ export class Batcher<T, R> {
   readonly #running = new Set<Promise<void>>()
 
   /**
+   * @param flush `isLast`: the items are those of one caller, who is told when it fails; others are tried one by one
    * @param undone whether a failed flush certainly left nothing behind, so that its callers may be tried one by one
    * @param abreast how many flushes may be under way at once; with more than one, calls need not take effect in their
    * order, but one flush waits for the disk while the next is at work
    */
   constructor(
-    flush: (items: readonly T[]) => Promise<R[]>,
+    flush: (items: readonly T[], isLast: boolean) => Promise<R[]>,
     largest: number,
     undone: (error: unknown) => boolean,
     abreast = 1,
@@ -79,7 +80,10 @@ export class Batcher<T, R> {
 
   async #run(group: readonly Waiting<T, R>[]): Promise<void> {
     try {
-      const results = await this.#flush(group.flatMap((call) => call.items))
+      const results = await this.#flush(
+        group.flatMap((call) => call.items),
+        group.length === 1,
+      )
       let at = 0
       for (const call of group) call.resolve(results.slice(at, (at += call.items.length)))
     } catch (error) {
@@ -95,7 +99,7 @@ export class Batcher<T, R> {
     }
     for (const call of group) {
       try {
-        call.resolve(await this.#flush(call.items))
+        call.resolve(await this.#flush(call.items, true))
       } catch (own) {
         call.reject(own)
       }

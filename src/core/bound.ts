@@ -93,6 +93,15 @@ export function boundRuleOf({ depth, count, per, whenFull }: StoredRule): BoundR
   }
 }
 
+/** What a full bound did because of a job that was added. */
+export interface BoundNote {
+  readonly bound: string
+  readonly value: string | null
+  readonly outcome: 'shed' | 'delayed' | 'coalesced'
+  /** The one that was shed. */
+  readonly job?: { readonly id: string; readonly name: string }
+}
+
 /** What the database says of a bound that is full. */
 interface Fullness {
   readonly bound: string
@@ -109,6 +118,12 @@ export function fullOf(error: unknown): LegworkError | undefined {
   if (!(error instanceof Error)) return undefined
   const json = /legwork: the bound is full: (\{.*\})/u.exec(error.message)?.[1]
   return json === undefined ? fullOf(error.cause) : full(JSON.parse(json) as Fullness, error)
+}
+
+/** What is known of a refusal; undefined when the error is another one. */
+export function refusalOf(error: unknown): Fullness | undefined {
+  if (!(error instanceof LegworkError) || error.code !== 'LW_QUEUE_FULL') return undefined
+  return error.details as unknown as Fullness
 }
 
 function full(fullness: Fullness, cause: Error): LegworkError {

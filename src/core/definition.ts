@@ -86,8 +86,8 @@ export interface JobOptions<
   readonly needs?: readonly string[]
   readonly tags?: readonly string[]
   /**
-   * For `unique: { onConflict: 'merge' }`: the input of the job that waits, and that of the call, as JSON holds them; returns
-   * the input that the job gets. It may be called more than once, so it changes nothing else.
+   * For `unique: { onConflict: 'merge' }`, and for a full queue that coalesces: the input of the job that waits, and that of the
+   * call, as JSON holds them; returns the input that the job gets. It may be called more than once, so it changes nothing else.
    */
   readonly merge?: (waiting: Wire<InputOf<I>>, added: Wire<InputOf<I>>) => InputOf<I>
   /** How many worker deaths a job may be running in before it is put aside as poisoned. Default 5. */

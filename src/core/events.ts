@@ -12,6 +12,20 @@ export interface JobName {
 /** What happens in this process. Hooks are told; they cannot change the outcome, and what they throw is reported as `error`. */
 export interface EngineEvents {
   enqueued: { readonly jobs: readonly JobName[] }
+  /** A bound had no room for jobs that this process adds. Of those with `tx` only refusals are told. */
+  queue_full: {
+    readonly queue: string
+    readonly bound: string
+    /** Of the key or the header that the bound is for. */
+    readonly value: string | undefined
+    readonly outcome: 'rejected' | 'shed' | 'delayed' | 'coalesced'
+    /** Jobs that were refused, shed, put off, or coalesced into one that waits. */
+    readonly count: number
+    /** Those that were shed or put off, and those that took an input; none where they were refused. */
+    readonly jobs: readonly JobName[]
+    /** Of a refusal: milliseconds until there is probably room. */
+    readonly retryAfter: number | undefined
+  }
   started: JobName & { readonly attempt: number }
   completed: JobName & { readonly attempt: number; readonly ms: number }
   retrying: JobName & { readonly attempt: number; readonly delay: number; readonly error: SerializedError }

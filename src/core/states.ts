@@ -33,6 +33,9 @@ export const stateCode = {
 /** Blocked too, but by the jobs it comes after instead of by its key. */
 export const comesAfterCode = 6
 
+/** Under which the counters have cancelled jobs that had expired; no job has it. */
+export const expiredCode = 15
+
 export type FinalState = 'completed' | 'dead' | 'cancelled' | 'compensated' | 'compensation_failed'
 
 export function isFinal(state: State): state is FinalState {

@@ -2,7 +2,15 @@ import { LegworkError } from '../core/errors.ts'
 import type { Connection, Queryable } from './connection.ts'
 import { isDisconnect } from './failure.ts'
 import { handOver } from './queries/keys.ts'
-import { type Ending, finish, giveBack, type Return, type Settled, type SettleScope } from './queries/settle.ts'
+import {
+  type Ending,
+  finish,
+  giveBack,
+  isExpired,
+  type Return,
+  type Settled,
+  type SettleScope,
+} from './queries/settle.ts'
 
 /** Both kinds of outcome. Only what is waited for, and what has a place in a limit, needs a transaction around several statements. */
 export async function settle(
@@ -36,7 +44,7 @@ function giveBackSafely(connection: Connection, scope: SettleScope, returns: rea
 }
 
 async function finishSafely(connection: Connection, scope: SettleScope, endings: readonly Ending[]): Promise<Settled> {
-  if (endings.some((ending) => ending.awaited || ending.limited || ending.keepsKey))
+  if (endings.some((ending) => ending.awaited || ending.limited || ending.keepsKey || isExpired(ending)))
     return together(connection, (tx) => finish(tx, scope, endings))
   const first = await finish(connection, scope, endings, true)
   const { freed } = first

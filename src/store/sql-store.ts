@@ -13,7 +13,7 @@ import {
   startBatch,
   startChildren,
 } from './queries/batches.ts'
-import { boundUsage, declareBounds, listBounds, mendBounds } from './queries/bounds.ts'
+import { boundUsage, countRejected, declareBounds, listBounds, mendBounds } from './queries/bounds.ts'
 import { cancel } from './queries/cancel.ts'
 import { changeIn } from './queries/change.ts'
 import { claim } from './queries/claim.ts'
@@ -103,6 +103,7 @@ export function createStore(connection: Connection): Store {
     declareBounds: (names, plans) => declareBounds(connection, names, plans),
     bounds: (name) => listBounds(connection, name),
     boundUsage: (name, limit) => boundUsage(connection, name, limit),
+    countRejected: (counts) => countRejected(connection, counts),
     settingHistory: (kind, name) => settingHistory(connection, kind, name),
     takeLock: (take) => takeLock(connection, take),
     renewLocks: (calls) => renewLocks(connection, calls),

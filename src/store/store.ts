@@ -71,6 +71,8 @@ export interface Store {
   bounds(name?: string): Promise<BoundRow[]>
   /** How a bound stands for its values, the fullest first. */
   boundUsage(name: string, limit: number): Promise<BoundUseRow[]>
+  /** Counts jobs that bounds have refused, by the names of the bounds. */
+  countRejected(counts: ReadonlyMap<string, number>): Promise<void>
   /** The changes of a setting, newest first, at most 1,000. */
   settingHistory(kind: SettingKind, name: string): Promise<SettingRow[]>
   /** A running job asks its limits to let nobody begin for `ms`: how many that are, undefined when it is not this worker's any more. */

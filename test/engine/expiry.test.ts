@@ -17,12 +17,24 @@ test('a job whose queue is paused past its time is not run: it is cancelled as e
   expect(await ref.status()).toMatchObject({ state: 'cancelled', reason: 'expired', attempt: 0, startedAt: undefined })
   expect(await failureOf(ref.result())).toMatchObject({ code: 'LW_JOB_EXPIRED' })
   expect(heard).toEqual([{ id: ref.id, name: 'tick', queue: 'default', reason: 'expired' }])
-  expect((await engine.queues())[0]?.counts).toMatchObject({ ready: 0, running: 0, cancelled: 1 })
+  expect((await engine.queues())[0]).toMatchObject({ counts: { ready: 0, running: 0, cancelled: 1 }, expired: 1 })
   expect(await ref.attempts()).toEqual([])
   await engine.resume('default')
   await ref.retry() // whoever asks for it gets it
   await advance('1s')
   expect(await ref.result()).toBe('ran')
+  expect((await engine.queues())[0]).toMatchObject({ counts: { cancelled: 0, completed: 1 }, expired: 0 })
+})
+
+test('expired jobs are counted apart from other cancelled ones, for as long as they are in history', async () => {
+  const { engine, advance } = await testEngine({ jobs: [tick], retention: { age: '1d', dead: '1d' } })
+  await engine.pause('default')
+  const refs = await engine.enqueueMany(tick, [1, 2, 3])
+  await refs[0]!.cancel('expired')
+  await advance('6m')
+  expect((await engine.queues())[0]).toMatchObject({ counts: { cancelled: 3 }, expired: 2 })
+  await advance('3d')
+  expect((await engine.queues())[0]).toMatchObject({ counts: { cancelled: 0 }, expired: 0 })
 })
 
 test('a worker that comes too late does not run it', async () => {
@@ -37,6 +49,7 @@ test('a worker that comes too late does not run it', async () => {
   expect(ran).toEqual(['plain'])
   expect(await late.status()).toMatchObject({ state: 'cancelled', reason: 'expired', attempt: 0, startedAt: undefined })
   expect((await plain.status()).state).toBe('completed')
+  expect((await idle.engine.queues())[0]).toMatchObject({ counts: { cancelled: 1, completed: 1 }, expired: 1 })
   const events: string[] = []
   for await (const { type } of late.events()) events.push(type)
   expect(events).toEqual(['enqueued', 'ended'])

@@ -1,6 +1,6 @@
 import type { BoundPlan } from '../../core/bound.ts'
 import type { StoredRule } from '../../core/limit.ts'
-import { type Queryable, repeatable } from '../connection.ts'
+import { once, type Queryable, repeatable } from '../connection.ts'
 
 /** A bound and what it has come to. */
 export interface BoundRow {
@@ -13,6 +13,7 @@ export interface BoundRow {
   readonly delayed: number
   readonly shed: number
   readonly coalesced: number
+  readonly rejected: number
 }
 
 /** How a bound stands for one of its values; '' where it has none. */
@@ -28,7 +29,8 @@ const declareStatement = repeatable('lw_bound_declare', 'select legwork.declare_
 
 const listStatement = repeatable(
   'lw_bound_list',
-  `select b.name, q.name as queue, b.rule, b.chosen, b.version, u.accepted, u.delayed, u.shed, u.coalesced
+  `select b.name, q.name as queue, b.rule, b.chosen, b.version, b.accepted + u.accepted as accepted, b.put_off + u.delayed as delayed,
+          b.dropped + u.shed as shed, b.merged + u.coalesced as coalesced, b.refused::float8 as rejected
      from legwork.bound b join legwork.queue q on q.id = b.queue_id
      cross join lateral (
        select coalesce(sum(o.accepted), 0)::float8 as accepted, coalesce(sum(o.put_off), 0)::float8 as delayed,
@@ -48,6 +50,11 @@ const usageStatement = repeatable(
      from legwork.bound b join legwork.bound_use u on u.bound_id = b.id
      cross join lateral (select (b.rule->>'per')::float8 * interval '1 millisecond' as span) w
     where b.name = $1::text order by unfinished desc, accepted desc nulls last, value limit $2::int`,
+)
+
+const rejectedStatement = once(
+  'lw_bound_rejected',
+  `update legwork.bound b set refused = b.refused + u.n from unnest($1::text[], $2::int[]) u(name, n) where b.name = u.name`,
 )
 
 const mendStatement = repeatable('lw_bound_mend', 'select legwork.mend_bounds()')
@@ -71,6 +78,12 @@ export async function listBounds(on: Queryable, name?: string): Promise<BoundRow
 /** How a bound stands for its values, those with the most jobs first. */
 export async function boundUsage(on: Queryable, name: string, limit: number): Promise<BoundUseRow[]> {
   return on.query<BoundUseRow & Record<string, unknown>>(usageStatement, [name, limit])
+}
+
+/** Counts jobs that bounds have refused, by the names of the bounds. */
+export async function countRejected(on: Queryable, counts: ReadonlyMap<string, number>): Promise<void> {
+  const sorted = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)) // the same lock order in every process
+  await on.query(rejectedStatement, [sorted.map(([name]) => name), sorted.map(([, n]) => n)])
 }
 
 /** Forgets values that nobody uses. */

@@ -5,11 +5,13 @@ import { release } from './limits.ts'
 import type { LaneName } from './lanes.ts'
 import { tell } from './tell.ts'
 
-const lockKey = repeatable(
+/*
+ * The row of the job before that of its key, as everywhere, and in a statement of its own: the next one has a snapshot that
+ * sees which key the job was given while we waited for it.
+ */
+const lockJob = repeatable(
   'lw_cancel_lock',
-  `select from legwork.key_holder k
-    where k.slot = $1::smallint and k.job_id = $2::bigint
-      and k.key = any(array(select j.key from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint)) for update`,
+  `select from legwork.job j where j.slot = $1::smallint and j.id = $2::bigint for update`,
 )
 
 /**
@@ -73,7 +75,7 @@ export async function cancel(
   reason: string,
   force = false,
 ): Promise<Cancelled> {
-  await tx.query(lockKey, [slot, id])
+  await tx.query(lockJob, [slot, id])
   const [row] = await tx.query<CancelRow>(cancelStatement, [slot, id, reason, force])
   if (!row) return { outcome: 'none', isParent: false, woken: [] }
   if (row.queue_id !== null && row.priority !== null)

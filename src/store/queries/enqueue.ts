@@ -1,6 +1,10 @@
+import type { BoundNote } from '../../core/bound.ts'
 import type { UniqueRule } from '../../core/unique.ts'
 import { once, type Queryable } from '../connection.ts'
+import { openTransaction } from '../transaction/own.ts'
+import type { Transaction } from '../transaction/transaction.ts'
 import type { After } from './after.ts'
+import { mergeIn, type Merging } from './merge.ts'
 
 /** A job about to be added; `input`, `headers` and `options` are JSON text already. */
 export interface NewJob {
@@ -21,8 +25,8 @@ export interface NewJob {
   readonly rule?: UniqueRule | undefined
   /** The idempotency key. */
   readonly once?: { readonly value: string; readonly keepMs?: number } | undefined
-  /** What the rule `merge` makes of the input of a waiting job; JSON text. */
-  readonly merge?: ((waiting: string | null) => Promise<string | null>) | undefined
+  /** What its rule, or a bound that is full, makes of the input of a waiting job; JSON text. */
+  readonly merge?: Merging | undefined
 }
 
 export interface Enqueued {
@@ -31,6 +35,8 @@ export interface Enqueued {
   readonly created: boolean
   /** What became of the call then. */
   readonly conflict?: Conflict | undefined
+  /** What bounds did because they had no room for it. */
+  readonly notes?: readonly BoundNote[] | undefined
 }
 
 export type Conflict = 'ignored' | 'replaced' | 'merged'
@@ -38,8 +44,13 @@ export type Conflict = 'ignored' | 'replaced' | 'merged'
 /** The same SQL function that plain-SQL producers use: one text parameter, so that any library's transaction can send it. */
 export const enqueueStatement = once(
   'lw_enqueue',
-  'select ord, id::text as id, created from legwork.enqueue_many($1::jsonb)',
+  'select ord, id::text as id, created, bounds::text as bounds from legwork.enqueue_many($1::jsonb)',
 )
+
+/** In whatever library's transaction: one text parameter. */
+const inputsText = `select o.id::text as id, o.input::text as input
+  from jsonb_array_elements_text($1::jsonb) u(id)
+  join legwork.job o on o.slot = (u.id::bigint & 255)::smallint and o.id = u.id::bigint`
 
 /**
  * The same for the engine's own sessions and jobs of one kind that have an input and nothing else, as nearly always: 5 µs
@@ -94,15 +105,41 @@ const columnsStatement = once(
   select array_agg(id order by id >> 8)::text as ids from added`,
 )
 
-/** Adds all jobs or none, in the order given. */
-export async function enqueue(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  if (jobs.some((job) => job.unique !== undefined)) return enqueueByFunction(on, jobs)
-  return (await enqueueColumns(on, jobs)) ?? enqueueByFunction(on, jobs)
+/** Adds all jobs or none, in the order given; call it in a transaction. */
+export async function enqueue(tx: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  return (await enqueuePlain(tx, jobs)) ?? enqueueByFunction(tx, jobs)
 }
 
-/** It makes queues that are missing, and asks the bounds of those that have some. */
-async function enqueueByFunction(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
-  return enqueuedOf(await on.query(enqueueStatement, [enqueuePayload(jobs)]), jobs)
+/** The same in one statement, for jobs without a unique key; undefined when it takes more, and nothing was added. */
+export async function enqueuePlain(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[] | undefined> {
+  return jobs.some((job) => job.unique !== undefined) ? undefined : enqueueColumns(on, jobs)
+}
+
+/** It makes queues that are missing, and asks the bounds of those that have some. In a transaction when jobs may be merged. */
+export async function enqueueByFunction(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[]> {
+  const added = enqueuedOf(await on.query(enqueueStatement, [enqueuePayload(jobs)]), jobs)
+  return mergeCoalesced(openTransaction(on), jobs, added)
+}
+
+/** Merges the calls that a full queue has coalesced into jobs that wait; in the transaction that did so. */
+export async function mergeCoalesced(
+  tx: Transaction,
+  jobs: readonly NewJob[],
+  added: readonly Enqueued[],
+): Promise<Enqueued[]> {
+  const merges = added.map(({ conflict }, place) => (conflict === 'replaced' ? jobs[place]?.merge : undefined))
+  const ids = added.flatMap(({ id }, place) => (merges[place] ? [id] : []))
+  if (ids.length === 0) return [...added]
+  const rows = await tx.query(inputsText, [JSON.stringify([...new Set(ids)])])
+  const waiting = new Map(rows.map(({ id, input }) => [String(id), input as string | null]))
+  await mergeIn(
+    tx,
+    added.flatMap(({ id }, place) => {
+      const merge = merges[place]
+      return merge ? [{ id, merge, waiting: waiting.get(id) ?? null }] : []
+    }),
+  )
+  return added.map((one, place) => (merges[place] ? { ...one, conflict: 'merged' as const } : one))
 }
 
 async function enqueueColumns(on: Queryable, jobs: readonly NewJob[]): Promise<Enqueued[] | undefined> {
@@ -139,13 +176,23 @@ export function enqueuePayload(jobs: readonly NewJob[]): string {
 /** The rows of `enqueueStatement` in the order of the call, from any library's row format. */
 export function enqueuedOf(rows: readonly Record<string, unknown>[], jobs: readonly NewJob[]): Enqueued[] {
   return rows
-    .map((row) => ({ ord: Number(row['ord']), id: String(row['id']), created: row['created'] === true }))
+    .map((row) => ({
+      ord: Number(row['ord']),
+      id: String(row['id']),
+      created: row['created'] === true,
+      ...notesOf(row),
+    }))
     .toSorted((a, b) => a.ord - b.ord)
-    .map(({ ord, id, created }) => {
+    .map(({ ord, created, ...rest }) => {
       // without a unique key only a bound can have brought it to a job that was there
       const isMerged = !created && jobs[ord - 1]?.unique === undefined
-      return { id, created, ...(isMerged && { conflict: 'replaced' as const }) }
+      return { ...rest, created, ...(isMerged && { conflict: 'replaced' as const }) }
     })
+}
+
+/** What bounds did, as JSON text; most rows have nothing of it. */
+export function notesOf({ bounds }: Record<string, unknown>): Pick<Enqueued, 'notes'> {
+  return typeof bounds === 'string' ? { notes: JSON.parse(bounds) as BoundNote[] } : {}
 }
 
 /** What may differ from job to job; null where no job has it. */
@@ -198,5 +245,6 @@ function element(job: NewJob): string {
   if (job.options !== null) json += `,"options":${job.options}`
   if (job.rule) json += `,"rule":${JSON.stringify(job.rule)}`
   if (job.once) json += `,"once":${JSON.stringify(job.once)}`
+  if (job.merge && !job.rule) json += ',"merges":true'
   return `${json}}`
 }

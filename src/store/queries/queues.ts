@@ -1,4 +1,4 @@
-import { type State, stateOf } from '../../core/states.ts'
+import { expiredCode, type State, stateOf } from '../../core/states.ts'
 import { type Queryable, repeatable } from '../connection.ts'
 
 /* A repeated one changes nothing, and writes no line of the history. */
@@ -45,6 +45,8 @@ export interface QueueStatus {
   readonly pausedBy: string | undefined
   /** How many jobs are in each state; states without jobs are 0. From counters, never from a scan. */
   readonly counts: Readonly<Record<State, number>>
+  /** Of the cancelled ones, those that had not started in time. */
+  readonly expired: number
 }
 
 export interface DefinitionRow {
@@ -109,6 +111,7 @@ export async function queueStatus(on: Queryable): Promise<QueueStatus[]> {
     pauseReason: row.pause_reason ?? undefined,
     pausedBy: row.paused_by ?? undefined,
     counts: countsOf(row.counts ?? {}, running.get(row.name) ?? 0),
+    expired: row.counts?.[expiredCode] ?? 0,
   }))
 }
 
@@ -135,7 +138,9 @@ function countsOf(byCode: Readonly<Record<string, number>>, running: number): Re
     compensated: 0,
     compensation_failed: 0,
   }
-  for (const [code, n] of Object.entries(byCode)) counts[stateOf(Number(code), false)] = n
+  const { [expiredCode]: expired = 0, ...rest } = byCode
+  for (const [code, n] of Object.entries(rest)) counts[stateOf(Number(code), false)] = n
+  counts.cancelled += expired
   counts.ready = Math.max(0, counts.ready - running)
   return counts
 }

@@ -27,7 +27,7 @@ const redriveStatement = repeatable(
        and (k.job_id in (select id from back)) is true
   ), gone as (
     delete from legwork.finished f where f.slot = $1::smallint and f.id = any(array(select id from back)) and f.state in (11, 12, 14)
-     returning f.queue_id, f.name, f.state
+     returning f.queue_id, f.name, legwork.counted_as(f.state, f.error) as state
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.n from (select queue_id, name, state, count(*) as c from gone group by 1, 2, 3) g

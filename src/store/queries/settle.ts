@@ -1,6 +1,6 @@
 import { type Queryable, repeatable } from '../connection.ts'
-import type { FinalState } from '../../core/states.ts'
-import { stateCode } from '../../core/states.ts'
+import { expired } from '../../core/expiry.ts'
+import { expiredCode, type FinalState, stateCode } from '../../core/states.ts'
 import type { LaneName } from './lanes.ts'
 import { blockKeys, handOn, type Keys, yieldKeys } from './keys.ts'
 import { type BreakerTurn, release, type Released } from './limits.ts'
@@ -174,6 +174,15 @@ const returnStatement = repeatable(
   select id::text as id, queue_id, priority, state from back`,
 )
 
+/* Counted as expired instead. Not in the statement above: few jobs expire, and all would pay. */
+const expiredStatement = repeatable(
+  'lw_settle_expired',
+  `insert into legwork.tally (queue_id, name, state, n)
+     select f.queue_id, f.name, s.state, s.sign * count(*)
+       from legwork.finished f cross join (values (${stateCode.cancelled}, -1), (${expiredCode}, 1)) s(state, sign)
+      where f.slot = $1::smallint and f.id = any($2::bigint[]) and f.state = ${stateCode.cancelled} group by 1, 2, 3, s.sign`,
+)
+
 export interface Settled {
   /** Ids that were ours; the others had been lost. */
   readonly ids: ReadonlySet<string>
@@ -213,10 +222,17 @@ export async function finish(
   const freed = row?.names && row.keys ? { names: row.names, keys: row.keys } : undefined
   const kept = endings.filter((ending) => ending.keepsKey && ids.has(ending.id))
   if (kept.length > 0) await blockKeys(on, scope.slot, kept)
+  const late = endings.filter((ending) => isExpired(ending) && ids.has(ending.id))
+  if (late.length > 0) await on.query(expiredStatement, [scope.slot, late.map(({ id }) => id)])
   if (alone) return { ids, woken: [], ...(freed && { freed }) }
   const woken = freed ? await handOn(on, scope.slot, freed) : []
   if (row?.awaited) woken.push(...(await tell(on, scope.slot, row.awaited)))
   return withReleased({ ids, woken }, await freePlaces(on, scope.slot, endings, ids, hasPassed))
+}
+
+/** It had not started in time. It ends in a transaction, because it is counted apart. */
+export function isExpired({ refused, reason }: Ending): boolean {
+  return refused === true && reason === expired
 }
 
 interface FinishRow extends Record<string, unknown> {

@@ -1,10 +1,11 @@
 import { LegworkError } from '../../core/errors.ts'
 import type { Transaction } from '../transaction/transaction.ts'
-import { changeIn } from './change.ts'
-import { type Enqueued, enqueuePayload, type NewJob } from './enqueue.ts'
+import { type Enqueued, enqueuePayload, type NewJob, notesOf } from './enqueue.ts'
+import { type Merge, mergeIn } from './merge.ts'
 
 /** In whatever library's transaction: one text parameter. */
-const ruledText = 'select ord, id::text as id, created, conflict, old_input from legwork.enqueue_ruled($1::jsonb)'
+const ruledText =
+  'select ord, id::text as id, created, conflict, old_input, bounds::text as bounds from legwork.enqueue_ruled($1::jsonb)'
 
 /** Whether a job needs more than the unique index says. */
 export function isRuled(job: NewJob): boolean {
@@ -19,18 +20,16 @@ export async function enqueueRuled(tx: Transaction, jobs: readonly NewJob[]): Pr
   const rows = (await tx.query(ruledText, [enqueuePayload(jobs)])).map(met).toSorted((a, b) => a.ord - b.ord)
   const refused = rows.find(({ conflict }) => conflict === 'duplicate' || conflict === 'mismatch')
   if (refused) throw refusal(refused, jobs[refused.ord - 1])
-  /** Two calls may be merged into the same job: the second one finds what the first one made. */
-  const merged = new Map<string, string | null>()
-  const added: Enqueued[] = []
-  for (const { ord, id, created, conflict, oldInput } of rows) {
+  const merges: Merge[] = []
+  const added = rows.map(({ ord, id, created, conflict, oldInput, notes }): Enqueued => {
     const { merge } = jobs[ord - 1] ?? {}
     if (conflict === 'merge' && merge) {
-      const input = await merge(merged.get(id) ?? oldInput)
-      merged.set(id, input)
-      await changeIn(tx, [id], { input })
-      added.push({ id, created, conflict: 'merged' })
-    } else added.push({ id, created, ...(!created && { conflict: conflict === 'replaced' ? 'replaced' : 'ignored' }) })
-  }
+      merges.push({ id, merge, waiting: oldInput })
+      return { id, created, conflict: 'merged', notes }
+    }
+    return { id, created, notes, ...(!created && { conflict: conflict === 'replaced' ? 'replaced' : 'ignored' }) }
+  })
+  await mergeIn(tx, merges)
   return added
 }
 
@@ -40,6 +39,7 @@ interface Met {
   readonly created: boolean
   readonly conflict: string | null
   readonly oldInput: string | null
+  readonly notes: Enqueued['notes']
 }
 
 /** A row in any library's format. */
@@ -50,6 +50,7 @@ function met(row: Readonly<Record<string, unknown>>): Met {
     created: row['created'] === true,
     conflict: (row['conflict'] as string | null) ?? null,
     oldInput: (row['old_input'] as string | null) ?? null,
+    notes: notesOf(row).notes,
   }
 }
 

@@ -40,7 +40,7 @@ const oldestLive = repeatable(
 const countPartition = (table: string) => ({
   name: '',
   repeatable: true,
-  text: `insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from legwork.${table} group by 1, 2, 3`,
+  text: `insert into legwork.tally (queue_id, name, state, n) select queue_id, name, legwork.counted_as(state, error), -count(*) from legwork.${table} group by 1, 2, 3`,
 })
 
 const forgetStatement = (table: 'step' | 'signal') =>
@@ -81,7 +81,7 @@ const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
     `lw_prune_${parent}`,
     `with gone as (
       delete from legwork.${parent}_default
-       where ctid = any(array(select ctid from legwork.${parent}_default where finished_at < $1 limit 5000)) returning queue_id, name, state
+       where ctid = any(array(select ctid from legwork.${parent}_default where finished_at < $1 limit 5000)) returning queue_id, name, legwork.counted_as(state, error) as state
     ), counted as (
       insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from gone group by 1, 2, 3
     ) select count(*)::int as n from gone`,
@@ -102,7 +102,7 @@ const pruneCount = repeatable(
     delete from legwork.finished_done f
      where f.slot = $1::smallint and f.id = any(array(
        select id from legwork.finished_done where slot = $1::smallint order by id desc offset $2 limit 5000))
-     returning f.queue_id, f.name, f.state
+     returning f.queue_id, f.name, legwork.counted_as(f.state, f.error) as state
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n) select queue_id, name, state, -count(*) from gone group by 1, 2, 3
   ) select count(*)::int as n from gone`,
