@@ -25,10 +25,11 @@ export const fan: Scenario = {
 
 /**
  * Every process compiles its code for itself, which with few cores is most of what several do in their first second. So
- * there are half as many jobs again, and the clock starts when these have been done; it runs until the last result is stored.
+ * there are a quarter as many jobs again for each of them, and the clock starts when these have been done; it runs until the
+ * last result is stored.
  */
 async function drainWith(run: Run, processes: number): Promise<Record<string, number>> {
-  const warm = Math.round(run.sizes.jobs / 2)
+  const warm = processes * Math.round(run.sizes.jobs / 4)
   const all = run.sizes.jobs + warm
   await warmUp(run)
   await load(run, jobs(all))
