@@ -1,8 +1,6 @@
-import { type ChangedBy, changeOf, type SettingChange } from './changes.ts'
+import { type ChangedBy, changeOf, type SettingChange, unknownRule } from './changes.ts'
 import { type BoundRule, boundRuleOf, storedBound, type WhenFull } from './core/bound.ts'
-import { LegworkError, show } from './core/errors.ts'
 import { checkName, type RateOptions } from './core/limit.ts'
-import { nearest } from './core/suggest.ts'
 import type { BoundRow } from './store/queries/bounds.ts'
 import type { Store } from './store/store.ts'
 
@@ -65,7 +63,7 @@ export interface Bounds {
 export function createBounds(store: Store): Bounds {
   const get = async (name: string): Promise<BoundStatus> => {
     const [row] = await store.bounds(name)
-    if (!row) throw unknown(name, await store.bounds())
+    if (!row) throw unknownRule('bound', name, await store.bounds(), 'set() makes one for a queue')
     return statusOf(row)
   }
   return {
@@ -114,18 +112,4 @@ function statusOf({ rule, chosen, ...row }: BoundRow): BoundStatus {
     changed: chosen !== null,
     version,
   }
-}
-
-function unknown(name: string, rows: readonly BoundRow[]): LegworkError {
-  const guess = nearest(
-    name,
-    rows.map((row) => row.name),
-  )
-  return new LegworkError('LW_LIMIT_UNKNOWN', `There is no bound named ${show(name)}.`, {
-    hint:
-      guess === undefined
-        ? 'lw.bounds.list() has them all; set() makes one for a queue.'
-        : `Did you mean ${show(guess)}?`,
-    details: { name, ...(guess !== undefined && { nearest: guess }) },
-  })
 }

@@ -1,4 +1,6 @@
+import { LegworkError, show } from './core/errors.ts'
 import type { StoredRule } from './core/limit.ts'
+import { nearest } from './core/suggest.ts'
 import type { SettingRow } from './store/queries/settings.ts'
 
 /** A change at run time. */
@@ -37,4 +39,21 @@ export function pauseOf({ paused, reason, until }: StoredRule): PauseSetting {
     ...(typeof reason === 'string' && { reason }),
     ...(typeof until === 'string' && { until: new Date(until) }),
   }
+}
+
+/** Nothing of that name can be changed. @param remedy what makes one */
+export function unknownRule(
+  what: 'limit' | 'bound',
+  name: string,
+  known: readonly { readonly name: string }[],
+  remedy: string,
+): LegworkError {
+  const guess = nearest(
+    name,
+    known.map((other) => other.name),
+  )
+  return new LegworkError('LW_LIMIT_UNKNOWN', `There is no ${what} named ${show(name)}.`, {
+    hint: guess === undefined ? `lw.${what}s.list() has them all; ${remedy}.` : `Did you mean ${show(guess)}?`,
+    details: { name, ...(guess !== undefined && { nearest: guess }) },
+  })
 }

@@ -1,6 +1,6 @@
-import { type ChangedBy, changeOf, type SettingChange } from './changes.ts'
+import { type ChangedBy, changeOf, type SettingChange, unknownRule } from './changes.ts'
 import { type Duration } from './core/duration.ts'
-import { LegworkError, optionError, show } from './core/errors.ts'
+import { optionError } from './core/errors.ts'
 import type { Emitter } from './core/events.ts'
 import {
   breakerPrefix,
@@ -11,7 +11,6 @@ import {
   storedRule,
   workerPrefix,
 } from './core/limit.ts'
-import { nearest } from './core/suggest.ts'
 import type { Hub } from './live/hub.ts'
 import type { LimitRow } from './store/queries/limit-settings.ts'
 import type { Store } from './store/store.ts'
@@ -85,14 +84,8 @@ export interface LimitsParts {
 export function createLimits({ store, hub }: LimitsParts): Limits {
   const get = async (name: string): Promise<LimitStatus> => {
     const [row] = isLimit(name) ? await store.limits(name) : []
-    return row
-      ? limitStatus(row)
-      : Promise.reject(
-          unknown(
-            name,
-            (await store.limits()).map((other) => other.name),
-          ),
-        )
+    if (!row) throw unknownRule('limit', name, await store.limits(), 'set() makes one')
+    return limitStatus(row)
   }
   const change = async (name: string, rule: StoredRule | null, by: string | undefined): Promise<LimitStatus> => {
     await store.setRule('limit', name, rule, by)
@@ -180,12 +173,4 @@ function ruleOf({ running, count, per, smooth }: StoredRule): LimitRule {
 
 function openingOf({ open, reason }: StoredRule): { open: boolean; reason?: string } {
   return { open: open === true, ...(typeof reason === 'string' && { reason }) }
-}
-
-function unknown(name: string, known: readonly string[]): LegworkError {
-  const guess = nearest(name, known)
-  return new LegworkError('LW_LIMIT_UNKNOWN', `There is no limit named ${show(name)}.`, {
-    hint: guess === undefined ? 'lw.limits.list() has them all; set() makes one.' : `Did you mean ${show(guess)}?`,
-    details: { name, ...(guess !== undefined && { nearest: guess }) },
-  })
 }

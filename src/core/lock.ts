@@ -97,12 +97,34 @@ export function leaseOf(given: Duration = '10s'): number {
   return lease
 }
 
+/** How the work under a lock has ended. */
+export type WorkEnd<T> = { readonly result: T } | { readonly error: unknown }
+
+/** Never throws. */
+export async function endOf<T>(work: () => Promise<T> | T): Promise<WorkEnd<T>> {
+  try {
+    return { result: await work() }
+  } catch (error) {
+    return { error }
+  }
+}
+
+/** What a call of `lock` returns or throws whose lock was held to the end. */
+export function resultOf<T>(ended: WorkEnd<T>): T {
+  if ('error' in ended) throw ended.error
+  return ended.result
+}
+
 /**
  * What a call of `lock` throws whose lock was lost: its work was not protected to its end, so its result may not be relied on.
  * @param reason why it was lost
- * @param cause what the work threw, if it did
  */
-export function lostWith({ name, token }: Pick<HeldLock, 'name' | 'token'>, reason: unknown, cause: unknown): unknown {
+export function lostWith(
+  { name, token }: Pick<HeldLock, 'name' | 'token'>,
+  reason: unknown,
+  ended: WorkEnd<unknown>,
+): unknown {
+  const cause = 'error' in ended ? ended.error : undefined
   if (cause === undefined || cause === reason) return reason
   return new LegworkError('LW_LOCK_LOST', `The lock ${show(name)} was lost, and the work under it failed.`, {
     cause,

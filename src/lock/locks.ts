@@ -7,6 +7,8 @@ import { LegworkError, optionError, show } from '../core/errors.ts'
 import type { Emitter } from '../core/events.ts'
 import { checkName } from '../core/limit.ts'
 import {
+  endOf,
+  resultOf,
   type Lead,
   leaseOf,
   type LockArguments,
@@ -131,17 +133,11 @@ export class Locks {
     const free = () => lease.free().catch((error: unknown) => this.#report(error))
     const freeEarly = () => void free()
     over?.addEventListener('abort', freeEarly, { once: true })
-    let ended: { readonly result: T } | { readonly error: unknown }
-    try {
-      ended = { result: await work({ ...lock, signal: AbortSignal.any([lease.signal, signal]) }) }
-    } catch (error) {
-      ended = { error }
-    }
+    const ended = await endOf(() => work({ ...lock, signal: AbortSignal.any([lease.signal, signal]) }))
     over?.removeEventListener('abort', freeEarly)
     const held = await free()
-    if (held === false) throw lostWith(lock, lease.signal.reason, 'error' in ended ? ended.error : undefined)
-    if ('error' in ended) throw ended.error
-    return ended.result
+    if (held === false) throw lostWith(lock, lease.signal.reason, ended)
+    return resultOf(ended)
   }
 
   async #acquire(call: LockCall, timeout: number | undefined, signal: AbortSignal): Promise<Lease> {

@@ -1,10 +1,7 @@
 import { expect, test } from 'vitest'
 import { job, LegworkError } from '../../src/index.ts'
+import { untilAborted } from '../support/aborted.ts'
 import { gate, testEngine } from '../support/engine.ts'
-
-function untilAborted(signal: AbortSignal): Promise<unknown> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(signal.reason), { once: true }))
-}
 
 test('the signal aborts with LW_JOB_TIMEOUT, the attempt fails and is tried again', async () => {
   const reasons: unknown[] = []

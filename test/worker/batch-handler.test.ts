@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { Abort, batch, job, RetryAfter, Snooze } from '../../src/index.ts'
+import { untilAborted } from '../support/aborted.ts'
 import { crashAndReplace, gate, testEngine } from '../support/engine.ts'
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1)
@@ -157,16 +158,10 @@ test('the timeout aborts the signal of the call, and all of its jobs are tried a
   const send = job(
     'send',
     { timeout: '1m', retry: { first: '1h' } },
-    batch(
-      { size: 2 },
-      ({ signal }) =>
-        new Promise((_, reject) =>
-          signal.addEventListener('abort', () => {
-            reasons.push(signal.reason)
-            reject(new Error('stopped'))
-          }),
-        ),
-    ),
+    batch({ size: 2 }, async ({ signal }) => {
+      reasons.push(await untilAborted(signal))
+      throw new Error('stopped')
+    }),
   )
   const { engine, advance } = await testEngine({ jobs: [send] })
   const refs = await engine.enqueueMany(send, upTo(2))

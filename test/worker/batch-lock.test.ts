@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { batch, job } from '../../src/index.ts'
+import { untilAborted } from '../support/aborted.ts'
 import { gate, testEngine } from '../support/engine.ts'
 
 test('an item has a lock, and so has the call, which belongs to all of its items', async () => {
@@ -27,16 +28,10 @@ test('an item that is cancelled does not take the lock from the others; when all
     'send',
     {},
     batch({ size: 2 }, ({ lock }) =>
-      lock(
-        'printer',
-        ({ signal }) =>
-          new Promise((_, reject) =>
-            signal.addEventListener('abort', () => {
-              reasons.push(signal.reason)
-              reject(new Error('stopped'))
-            }),
-          ),
-      ),
+      lock('printer', async ({ signal }) => {
+        reasons.push(await untilAborted(signal))
+        throw new Error('stopped')
+      }),
     ),
   )
   const { engine, advance } = await testEngine({ jobs: [send] })

@@ -2,7 +2,7 @@ import type { SlowDown } from '../../core/context.ts'
 import { LegworkError } from '../../core/errors.ts'
 import type { LastSuccess } from '../../core/firing.ts'
 import { instant } from '../../core/instant.ts'
-import { type LockPlan, lockPlanOf, lostWith, type TakeLock } from '../../core/lock.ts'
+import { endOf, type LockPlan, lockPlanOf, lostWith, resultOf, type TakeLock } from '../../core/lock.ts'
 import { arrived, carry } from './carried.ts'
 import type { Answer, Request } from './protocol.ts'
 
@@ -17,8 +17,6 @@ interface OpenLock {
   /** Aborts when the lock is lost, or must be given up. */
   readonly over: AbortController
 }
-
-type Ended<T> = { readonly result: T } | { readonly error: unknown }
 
 /** Of all runs of this thread or process: an answer that comes late must not be taken for that of another request. */
 let lastId = 0
@@ -85,10 +83,9 @@ export class Link {
       await freed.catch((lost: unknown) => {
         // the work has seen it as the reason of its signal, and may have thrown that
         const reason = isLoss(over.signal.reason) ? over.signal.reason : lost
-        throw lostWith(lock, reason, 'error' in ended ? ended.error : undefined)
+        throw lostWith(lock, reason, ended)
       })
-      if ('error' in ended) throw ended.error
-      return ended.result
+      return resultOf(ended)
     } finally {
       signal?.removeEventListener('abort', leave)
       this.#locks.delete(id)
@@ -106,14 +103,6 @@ export class Link {
 /** The token, unless the lock is refused before it comes. */
 function firstOf(token: Promise<bigint>, freed: Promise<unknown>): Promise<bigint> {
   return Promise.race([token, freed.then(() => token)])
-}
-
-async function endOf<T>(work: () => Promise<T> | T): Promise<Ended<T>> {
-  try {
-    return { result: await work() }
-  } catch (error) {
-    return { error }
-  }
 }
 
 function isLoss(reason: unknown): boolean {
