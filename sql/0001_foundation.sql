@@ -190,6 +190,18 @@ create table legwork.lease (
 -- A claim's ids fit into a page; compressing them would cost more than writing them.
 alter table legwork.lease alter column ids set storage external;
 
+-- How far into a lane (slot, queue, priority) the workers of a crew, which take the same jobs, have claimed: the highest
+-- seq is what counts. A row per claim that moved it, instead of one that is updated: readers find the highest one first,
+-- however many dead ones a long transaction keeps behind it.
+create table legwork.floor (
+  slot     smallint not null,
+  queue_id int not null,
+  priority smallint not null,
+  crew     bigint not null,
+  seq      bigint not null,
+  primary key (slot, queue_id, priority, crew, seq)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
 -- History: append-only, by time; retention drops partitions. Dead letters are kept apart because they are kept longer.
 create table legwork.finished (
   id            bigint not null,

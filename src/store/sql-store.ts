@@ -49,7 +49,15 @@ import {
 } from './queries/steps.ts'
 import { sendSignal, sendSignalOnce, takeSignal, waitingSignals } from './queries/signals.ts'
 import { nextDue, stage } from './queries/stage.ts'
-import { extendPartitions, foldCounters, forgetOrphans, forgetTokens, prune, type Retention } from './queries/upkeep.ts'
+import {
+  extendPartitions,
+  foldCounters,
+  forgetFloors,
+  forgetOrphans,
+  forgetTokens,
+  prune,
+  type Retention,
+} from './queries/upkeep.ts'
 import {
   beatWorker,
   endWorker,
@@ -283,6 +291,7 @@ async function maintain(
   const gone = await prune(connection, slots, retention)
   for (const slot of slots) {
     await mendLimiters(connection, slot)
+    await forgetFloors(connection, slot)
     await forgetOrphans(connection, slot)
     await forgetTokens(connection, slot)
     await forgetEndedBatches(connection, slot, retention.done)

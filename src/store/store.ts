@@ -6,7 +6,7 @@ import type { Cancelled } from './queries/cancel.ts'
 import type { Patch } from '../core/change.ts'
 import type { Changed } from './queries/change.ts'
 import type { Claimed, ClaimRequest } from './queries/claim.ts'
-import type { SetAsideRequest } from './queries/set-aside.ts'
+import type { SetAside, SetAsideRequest } from './queries/set-aside.ts'
 import type { Enqueued, NewJob } from './queries/enqueue.ts'
 import type { Expired } from './queries/expire.ts'
 import type { Fork, ForkPlan } from './queries/fork.ts'
@@ -52,7 +52,7 @@ export interface Store {
   enqueue(jobs: readonly NewJob[], tx?: Transaction): Promise<Enqueued[]>
   claim(request: ClaimRequest): Promise<Claimed>
   /** Sets ready jobs of held keys aside; how many. */
-  setAside(request: SetAsideRequest): Promise<number>
+  setAside(request: SetAsideRequest): Promise<SetAside>
   /** Decides which claimed jobs may run now under their limits, and blocks the others. */
   admit(request: AdmitRequest): Promise<Admitted>
   /** Lets in, at up to so many limits, where time alone has made room. */

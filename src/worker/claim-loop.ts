@@ -3,15 +3,13 @@ import type { Emitter } from '../core/events.ts'
 import type { Lane } from '../store/queries/claim.ts'
 import type { ClaimedJob } from '../store/queries/claimed-job.ts'
 import type { Store } from '../store/store.ts'
+import { Crowd } from './crowd.ts'
 import type { Lanes } from './lanes.ts'
 import { inBatches, type Reserve, type Seats } from './reserve.ts'
 import type { Holdings } from './running.ts'
 
 /** Most jobs one statement claims, and most that wait in memory beside those that run. */
 const largestBatch = 1_000
-
-/** How far to look for jobs of a key of which a claim has found many that cannot run. */
-const lookAhead = 5_000
 
 /** A worker keeps as many jobs at hand as it finishes in this time, so that short jobs never wait for a round trip. */
 const stockMs = 100
@@ -48,6 +46,7 @@ export interface ClaimLoopParts {
  */
 export class ClaimLoop {
   readonly #parts: ClaimLoopParts
+  readonly #crowds = new Map<Lanes, Crowd>()
   #lastBatch = 0
   #turn = 0
   readonly inFlight = new Set<number>()
@@ -70,6 +69,8 @@ export class ClaimLoop {
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#running
+    await Promise.all([...this.#crowds.values()].map((crowd) => crowd.stop()))
+    this.#crowds.clear()
   }
 
   /** There may be work, or room for it. */
@@ -87,6 +88,7 @@ export class ClaimLoop {
 
   /** Resolves when no claim is under way. */
   async idle(): Promise<void> {
+    await Promise.all([...this.#crowds.values()].map((crowd) => crowd.idle()))
     await this.#running
   }
 
@@ -123,6 +125,7 @@ export class ClaimLoop {
     const plan = limit > 0 && lanes.hot ? this.#plan(lanes, limit) : []
     if (plan.length === 0) return false
     const { names } = lanes.rules
+    const crowd = this.#crowdOf(lanes)
     const batch = ++this.#lastBatch
     this.inFlight.add(batch)
     const began = performance.now()
@@ -135,16 +138,33 @@ export class ClaimLoop {
         lanes: plan,
         names,
         pins,
+        crowded: crowd.keys,
       })
       lanes.learn(plan, claimed, limit, performance.now() - began)
       const decided = onClaimed(claimed.jobs)
       if (decided) await decided
-      if (claimed.crowded)
-        await store.setAside({ slot: lanes.slot, lanes: plan, keys: claimed.crowded, most: lookAhead })
+      if (claimed.crowded) crowd.meet(plan, claimed.crowded)
     } finally {
       this.inFlight.delete(batch)
     }
     return true
+  }
+
+  #crowdOf(lanes: Lanes): Crowd {
+    const found = this.#crowds.get(lanes)
+    if (found) return found
+    const { store, events } = this.#parts
+    const crowd = new Crowd({
+      store,
+      slot: lanes.slot,
+      onOver: () => {
+        lanes.lookAgain()
+        this.wake()
+      },
+      onError: (error) => events.emit('error', { during: 'setting jobs aside', error }),
+    })
+    this.#crowds.set(lanes, crowd)
+    return crowd
   }
 
   #plan(lanes: Lanes, limit: number): Lane[] {

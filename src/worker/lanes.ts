@@ -100,6 +100,12 @@ export class Lanes {
     this.heatAll()
   }
 
+  /** Reads every lane from its final floor with the next claim: claims have passed over jobs. */
+  lookAgain(): void {
+    for (const lane of this.#all()) lane.rescanAt = 0
+    this.heatAll()
+  }
+
   get hot(): boolean {
     return this.#all().some((lane) => lane.hot)
   }
@@ -127,7 +133,7 @@ export class Lanes {
         if (max === 0) return []
         spare?.take(lane.priority, max)
         lane.heatsPlanned = lane.heats
-        return [{ queueId, priority: lane.priority, floor: startOf(lane, now), max }]
+        return [{ queueId, priority: lane.priority, max, ...startOf(lane, now) }]
       })
     })
   }
@@ -173,7 +179,7 @@ export class Lanes {
       if (rescanned) lane.rescanAt = performance.now() + Math.max(rescanEvery, ms * rescanShare)
       if (floor === 0) lane.restartAt = performance.now() + Math.max(restartEvery, ms * rescanShare)
       const covered = cut ? (last.get(lane) ?? 0) : Infinity
-      lane.floor.saw(claimed, floor <= lane.floor.final ? covered : 0)
+      lane.floor.saw(claimed, claimed.whole && floor <= lane.floor.final ? covered : 0)
       lane.again = false
       if (cut || claimed.parked > 0 || lane.heats > lane.heatsPlanned) continue
       const worthIt = ms < cheapRescan || performance.now() >= lane.rescanAt
@@ -239,7 +245,8 @@ function heat(lane: LaneState): void {
   lane.heats++
 }
 
-function startOf(lane: LaneState, now: number): number {
-  if (now >= lane.restartAt) return 0
-  return lane.again || now >= lane.rescanAt ? lane.floor.final : lane.floor.scan
+function startOf(lane: LaneState, now: number): Pick<Lane, 'floor' | 'follows'> {
+  if (now >= lane.restartAt) return { floor: 0 }
+  if (lane.again || now >= lane.rescanAt) return { floor: lane.floor.final }
+  return { floor: lane.floor.scan, follows: true }
 }

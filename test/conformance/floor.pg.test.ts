@@ -84,7 +84,8 @@ test('a job that another claim had locked while we passed it is found when that 
   expect(await worker.drain()).toEqual([locked])
 })
 
-test('many late transactions among many claims: every job is claimed exactly once', async () => {
+// Claims of many jobs tell other workers where they have got to.
+test.each([1, 25])('late transactions among claims of %i jobs: every job is claimed exactly once', async (jobs) => {
   const bench = await storeBench()
   const workers = [await LaneWorker.create(bench), await LaneWorker.create(bench)]
   const claimed: string[] = []
@@ -92,7 +93,7 @@ test('many late transactions among many claims: every job is claimed exactly onc
   const open: Late[] = []
   for (let round = 0; round < 60; round++) {
     const late = await lateTransaction(bench.database)
-    added.push(await late.enqueue(), ...(await bench.enqueue({})))
+    added.push(await late.enqueue(), ...(await bench.enqueue(...Array.from({ length: jobs }, () => ({})))))
     open.push(late)
     // Each stays open for some rounds; they end in an order of their own.
     if (round % 3 !== 0) await open.splice((round * 7) % open.length, 1)[0]!.commit()
@@ -101,6 +102,8 @@ test('many late transactions among many claims: every job is claimed exactly onc
   for (const late of open) await late.commit()
   for (const worker of workers) claimed.push(...(await worker.drain()))
   expect(claimed.toSorted()).toEqual(added.toSorted())
+  const told = await bench.database.query('select from legwork.floor')
+  expect(told.length > 0).toBe(jobs > 1)
 })
 
 test('a job that comes back below a final floor is found by the look from the beginning', async () => {
@@ -136,6 +139,9 @@ test('the engine runs it too', async () => {
   await expect(lw.ref(late).result({ timeout: '10s' })).resolves.toBeUndefined()
 })
 
+/** Most jobs of a claim. */
+const most = 50
+
 /** A worker's view of its lanes over the store alone: claims until nothing is hot, as the claim loop does. */
 class LaneWorker {
   readonly #bench: StoreBench
@@ -164,18 +170,18 @@ class LaneWorker {
     const ids: string[] = []
     this.#lanes.heatAll()
     while (this.#lanes.hot) {
-      const plan = this.#lanes.plan(10, () => 10)
+      const plan = this.#lanes.plan(most, () => most)
       const request = {
         slot: 0,
         workerId: this.#worker.id,
         batch: ++this.#batch,
-        limit: 10,
+        limit: most,
         lanes: plan,
         names: ['plain'],
         pins: [],
       }
       const claimed = await this.#bench.store.claim(request)
-      this.#lanes.learn(plan, claimed, 10, 0)
+      this.#lanes.learn(plan, claimed, most, 0)
       this.scan = Math.max(this.scan, ...claimed.jobs.map((one) => one.seq))
       this.lowest = Math.min(...plan.map((lane) => lane.floor))
       this.final = Math.max(this.final, Math.min(...plan.map((lane) => lane.floor)))

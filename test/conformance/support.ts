@@ -4,6 +4,7 @@ import { openStore } from '../../src/store/open.ts'
 import type { Claimed } from '../../src/store/queries/claim.ts'
 import type { ClaimedJob } from '../../src/store/queries/claimed-job.ts'
 import type { NewJob } from '../../src/store/queries/enqueue.ts'
+import type { Keys } from '../../src/store/queries/keys.ts'
 import type { Ending, Return } from '../../src/store/queries/settle.ts'
 import type { Store } from '../../src/store/store.ts'
 import { freshDatabase, type TestDatabase } from '../support/database.ts'
@@ -115,6 +116,8 @@ export interface ClaimChoice {
   readonly floor?: number
   /** Looked for when they are not given. */
   readonly priorities?: readonly number[]
+  readonly follows?: boolean
+  readonly crowded?: Keys
 }
 
 /** What a worker process is to the store: an id, and numbers for its claims. */
@@ -158,12 +161,14 @@ export class StoreWorker {
     queues = ['default'],
     floor = 0,
     priorities: given,
+    follows = false,
+    crowded,
   }: ClaimChoice = {}): Promise<Claimed> {
     const known = new Map((await this.#store.queues()).map((queue) => [queue.name, queue]))
     const ids = queues.flatMap((name) => known.get(name)?.id ?? [])
     const lanes = await Promise.all(ids.map(async (queueId) => given ?? priorities(this.#store, queueId)))
     const wanted = lanes.flatMap((found, place) =>
-      found.map((priority) => ({ queueId: ids[place]!, priority, floor, max: limit })),
+      found.map((priority) => ({ queueId: ids[place]!, priority, floor, max: limit, follows })),
     )
     return this.#store.claim({
       slot: 0,
@@ -173,6 +178,7 @@ export class StoreWorker {
       lanes: wanted,
       names,
       pins: [],
+      ...(crowded && { crowded }),
     })
   }
 

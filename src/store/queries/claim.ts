@@ -9,6 +9,8 @@ export interface Lane {
   readonly floor: number
   /** Most jobs to take from this lane now. */
   readonly max: number
+  /** Whether to start where another worker that takes the same jobs has got to, if that is further. */
+  readonly follows?: boolean
 }
 
 export interface ClaimRequest {
@@ -23,6 +25,8 @@ export interface ClaimRequest {
   readonly names: readonly string[]
   /** The versions of them, `name@version`: a job that is pinned to another stays, too. */
   readonly pins: readonly string[]
+  /** Keys to pass over: many of their jobs wait in a row. Only the job that was given the key is taken. */
+  readonly crowded?: Keys
 }
 
 export interface Claimed {
@@ -31,12 +35,20 @@ export interface Claimed {
   readonly parked: number
   /** The keys of which they were many, as a share of what was asked for; undefined without any. */
   readonly crowded: Keys | undefined
+  /** Whether it has seen all there was: it started at the floors that it was given, and passed over no key. */
+  readonly whole: boolean
   /** Queues in which it did not look. */
   readonly paused: readonly number[]
   /** For the floor: transactions older than `xmin` have ended; this claim was `xid`, undefined if it changed nothing. */
   readonly xmin: number
   readonly xid: number | undefined
 }
+
+/** Workers that take the same jobs of a lane. */
+const crew = 'hash_array_extended($7::text[] || $10::text[], 0)'
+
+/** A claim of so many jobs is worth telling the others of: each of them would read these rows and pass over them. */
+const worthTelling = 20
 
 /*
  * No statistics may change the plan, for they can be those of an empty table: the lateral scan is the only one whose
@@ -45,6 +57,10 @@ export interface Claimed {
  *
  * The scan walks each lane in index order from its floor; locking is lazy, so the outer limit stops it exactly.
  * `claimed` writes only worker_id, claim, attempt and claimed_at: no index knows them, the update is HOT.
+ *
+ * Floors are shared: rows that were claimed stay in the index until they are settled, so each of many workers would read
+ * what all others have taken. Where workers with the same names and pins have got to, there is nothing for this one
+ * either, but for rows that come late, and those are what looks from the final floor are for (worker/floor.ts).
  *
  * The commit does not wait for the disk: a claim that a crash of the server undoes is a redelivery, no more.
  *
@@ -60,13 +76,24 @@ const claimStatement = once(
   'lw_claim',
   `with paused as materialized (
     select array_agg(id) as ids from legwork.queue where paused_at is not null
+  ), lane as materialized (
+    select l.queue_id, l.priority::smallint as priority, l.max, l.follows, case when l.follows then greatest(l.floor, (
+        select f.seq from legwork.floor f
+         where f.slot = $1::smallint and f.queue_id = l.queue_id and f.priority = l.priority::smallint and f.crew = ${crew}
+         order by f.seq desc limit 1)) else l.floor end as floor
+      from unnest($3::int[], $4::int[], $5::bigint[], $6::int[], $11::boolean[]) as l(queue_id, priority, floor, max, follows)
+  ), given as materialized (
+    select coalesce(array_agg(k.job_id), '{}') as ids from legwork.key_holder k
+     where k.slot = $1::smallint and k.key = any($13::text[]) and ((k.name, k.key) in (select * from unnest($12::text[], $13::text[]))) is true
   ), picked as materialized (
-    select job.* from unnest($3::int[], $4::int[], $5::bigint[], $6::int[]) as lane(queue_id, priority, floor, max)
+    select job.* from lane
      cross join lateral (
       select id, name, key, line from legwork.job
-       where slot = $1::smallint and queue_id = lane.queue_id and priority = lane.priority::smallint and state = 3
+       where slot = $1::smallint and queue_id = lane.queue_id and priority = lane.priority and state = 3
          and seq > lane.floor and worker_id is null and name = any($7::text[])
          and (options->>'pin' is null or name || '@' || (options->>'pin') = any($10::text[]))
+         and (key is null or $13::text[] = '{}' or ((name, key) in (select * from unnest($12::text[], $13::text[]))) is not true
+           or id = any((select ids from given)::bigint[]))
          and (lane.queue_id = any((select ids from paused)::int[])) is not true
        order by seq limit lane.max for update skip locked) job
      limit $8::int
@@ -90,7 +117,7 @@ const claimStatement = once(
   ), claimed as (
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
      where j.slot = $1::smallint and j.id = any(array(select id from chosen))
-     returning j.id, j.queue_id, j.name, j.priority, j.input::text as input, (date_part('epoch', j.created_at) * 1000)::bigint as created, j.key,
+     returning j.id, j.queue_id, j.name, j.priority, j.seq, j.input::text as input, (date_part('epoch', j.created_at) * 1000)::bigint as created, j.key,
                case when j.claim > 1 or j.attempt > 1 or j.seq <> j.id >> 8 or j.tags is not null or j.headers is not null or j.trace is not null
                       or j.options is not null or j.crashes > 0 or j.awaited
                  then jsonb_build_object('seq', j.seq, 'claim', j.claim, 'attempt', j.attempt, 'crashes', j.crashes, 'tags', j.tags,
@@ -105,6 +132,11 @@ const claimStatement = once(
   ), counted as (
     insert into legwork.tally (queue_id, name, state, n)
       select queue_id, name, s.state, s.sign * count(*) from aside, (values (3, -1), (2, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
+  ), told as (
+    insert into legwork.floor (slot, queue_id, priority, crew, seq)
+      select $1::smallint, queue_id, priority, ${crew}, max(seq) from claimed
+       where ((queue_id, priority) in (select queue_id, priority from lane where follows)) is true
+       group by queue_id, priority having count(*) >= ${worthTelling} on conflict do nothing
   ), leased as (
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
@@ -149,9 +181,11 @@ interface Head extends Record<string, unknown> {
   }
 }
 
+const noKeys: Keys = { names: [], keys: [] }
+
 /** Takes up to `limit` ready jobs for a worker, in the order of the lanes. */
 export async function claim(on: Queryable, request: ClaimRequest): Promise<Claimed> {
-  const { slot, workerId, batch, limit, lanes, names, pins } = request
+  const { slot, workerId, batch, limit, lanes, names, pins, crowded = noKeys } = request
   const rows = await on.query<Head | KindRow>(claimStatement, [
     slot,
     workerId,
@@ -163,6 +197,9 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
     limit,
     batch,
     pins,
+    lanes.map((lane) => lane.follows === true),
+    crowded.names,
+    crowded.keys,
   ])
   const jobs: ClaimedJob[] = []
   let head: Head['rare'] | undefined
@@ -174,6 +211,7 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
     jobs: jobs.toSorted(lanes.length > 1 ? byLane(lanes) : (a, b) => a.seq - b.seq),
     parked: head?.parked ?? 0,
     crowded: head?.crowded ?? undefined,
+    whole: crowded.keys.length === 0 && !lanes.some((lane) => lane.follows),
     paused: head?.paused ?? [],
     xmin: Number(head?.xmin),
     xid: head?.xid ? Number(head.xid) : undefined,

@@ -76,6 +76,13 @@ const forgetUsedTokens = repeatable(
       order by o.expires_at limit 10000))`,
 )
 
+const forgetOldFloors = repeatable(
+  'lw_forget_floors',
+  `delete from legwork.floor f where f.slot = $1::smallint and exists (
+     select from legwork.floor n
+      where n.slot = $1::smallint and n.queue_id = f.queue_id and n.priority = f.priority and n.crew = f.crew and n.seq > f.seq)`,
+)
+
 const pruneDefault = (parent: 'finished_done' | 'finished_dead') =>
   repeatable(
     `lw_prune_${parent}`,
@@ -123,6 +130,11 @@ export async function forgetOrphans(on: Queryable, slot: number): Promise<void> 
 /** Forgets the uses of tokens that have expired. */
 export async function forgetTokens(on: Queryable, slot: number): Promise<void> {
   await on.query(forgetUsedTokens, [slot])
+}
+
+/** Forgets how far workers had got once, but for the last. */
+export async function forgetFloors(on: Queryable, slot: number): Promise<void> {
+  await on.query(forgetOldFloors, [slot])
 }
 
 /** Makes the partitions of the next days. */

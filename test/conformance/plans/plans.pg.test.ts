@@ -12,7 +12,8 @@ import { type Explained, ExplainingConnection } from './explained.ts'
 const batch = 50
 
 /** Tables that grow with the work; none of them may ever be read from end to end. */
-const growing = /^(job|key_holder|permit|queued_for|step|signal|attempt|feed|finished|batch|member|schedule|firing)/
+const growing =
+  /^(job|key_holder|permit|queued_for|step|signal|attempt|feed|finished|batch|member|schedule|firing|floor)/
 
 /** What an ending has beside its state. */
 const nothing = { output: null, error: null, reason: null }
@@ -172,8 +173,11 @@ async function useLimits(
 ): Promise<void> {
   const one = await worker()
   const ask = { name: 'few', instance: '', cost: 1, share: null, weight: 1 }
+  // As a worker's: what older transactions keep of the rows before it is not walked over.
+  let floor = 0
   const admit = async (limit: number) => {
-    const jobs = await one.claim({ limit, names: ['limited'], queues: ['limits'], priorities: [0] })
+    const jobs = await one.claim({ limit, names: ['limited'], queues: ['limits'], priorities: [0], floor })
+    floor = Math.max(floor, ...jobs.map((job) => job.seq))
     const asking = jobs.map(({ id, claim }) => ({ id, claim, asks: [ask] }))
     const { ids } = await store.admit({ slot: 0, workerId: one.id, batch: one.lastBatch, alone: true, jobs: asking })
     return jobs.filter(({ id }) => ids.has(id))

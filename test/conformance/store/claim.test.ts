@@ -41,6 +41,22 @@ test('lanes are served in the order they are given, each up to its own limit', a
   expect(jobs.map((job) => job.id)).toEqual([b1, b2, a1])
 })
 
+test('a worker starts where others that take the same jobs have got to, if it asks for that', async () => {
+  const { store, enqueue, worker } = await storeBench()
+  const [first, ...rest] = await enqueue(...Array.from({ length: 60 }, () => ({})))
+  const [one, two] = [await worker(), await worker()]
+  // As if another claim had the first one locked, which comes to nothing: behind it there is nothing left to see.
+  expect(await one.claim({ limit: 30, floor: 1, follows: true })).toHaveLength(30)
+  expect((await two.claim({ limit: 5, follows: true })).map((job) => job.id)).toEqual(rest.slice(30, 35))
+  const [unled] = await two.claim({ limit: 1 })
+  expect(unled?.id, 'without following').toBe(first)
+  await enqueue({ name: 'other' })
+  const { jobs, whole } = await two.claimFully({ limit: 1, names: ['plain', 'other'], floor: 1, follows: true })
+  expect([jobs[0]?.id, whole], 'workers with other names are no measure').toEqual([rest[35], false])
+  await store.maintain({ done: 1e9, dead: 1e9, count: undefined })
+  expect((await one.claim({ limit: 1, follows: true })).map((job) => job.id)).toEqual([rest[36]])
+})
+
 test('a claim that was planned before a pause does not find what was added after it', async () => {
   const { store, enqueue, worker } = await storeBench()
   const claimer = await worker()

@@ -102,12 +102,12 @@ test('a claim that meets many jobs of one key says so, and all the others of it 
   expect(jobs.map((job) => job.id)).toEqual([hot[0]])
   expect(crowded).toEqual({ names: ['plain'], keys: ['k'] })
   const request = { slot: 0, lanes: [{ queueId: 1, priority: 0, floor: 0 }], keys: crowded!, most: 100 }
-  expect(await store.setAside(request)).toBe(4)
+  expect(await store.setAside(request)).toEqual({ jobs: 4, lanes: [{ queueId: 1, priority: 0, floor: 14, looked: 6 }] })
   for (const id of hot.slice(1)) expect(await stateOf(id)).toBe('blocked')
   expect((await claimer.claim()).map((job) => job.id)).toEqual(others)
   // The key is handed on, so the job that has it now stays ready.
   await claimer.end(jobs)
-  expect(await store.setAside(request)).toBe(0)
+  expect(await store.setAside(request)).toMatchObject({ jobs: 0 })
   for (const next of hot.slice(1)) {
     const [job, ...more] = await claimer.claim()
     expect([job?.id, more]).toEqual([next, []])
@@ -115,7 +115,23 @@ test('a claim that meets many jobs of one key says so, and all the others of it 
   }
   // Nobody has the key any more.
   await enqueue(keyed, keyed)
-  expect(await store.setAside(request)).toBe(0)
+  expect(await store.setAside(request)).toMatchObject({ jobs: 0 })
+})
+
+test('a claim passes over a crowded key, but for the job that was given it', async () => {
+  const { enqueue, worker, stateOf } = await storeBench()
+  const hot = await enqueue(...Array.from({ length: 6 }, () => keyed))
+  const others = await enqueue({}, { key: 'another' }, { name: 'other', key: 'k' })
+  const claimer = await worker()
+  const { jobs } = await claimer.claimFully({ limit: 3 })
+  const crowded = { names: ['plain'], keys: ['k'] }
+  const names = ['plain', 'other']
+  const passing = await claimer.claimFully({ crowded, names })
+  expect(passing.jobs.map((job) => job.id)).toEqual(others)
+  expect(passing.whole).toBe(false)
+  expect(await stateOf(hot[5]!)).toBe('ready')
+  await claimer.end(jobs)
+  expect((await claimer.claim({ crowded, names })).map((job) => job.id)).toEqual([hot[1]])
 })
 
 test('the sweep frees a place that somebody waits at and nobody holds', async () => {
@@ -161,7 +177,7 @@ async function drainKeyed(
     const claimer = await bench.worker()
     while (finished.size < total) {
       const { jobs, crowded } = await claimer.claimFully({ limit: 10 })
-      if (crowded) aside += await bench.store.setAside({ slot: 0, lanes: [everywhere], keys: crowded, most: 50 })
+      if (crowded) aside += (await bench.store.setAside({ slot: 0, lanes: [everywhere], keys: crowded, most: 50 })).jobs
       for (const job of jobs) {
         const set = running.get(job.key!) ?? new Set()
         running.set(job.key!, set.add(job.id))
