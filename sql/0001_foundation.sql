@@ -105,6 +105,72 @@ create table legwork.key_holder (
 create index key_holder_free on legwork.key_holder (slot, name, key) where job_id is null;
 create index key_holder_blocked on legwork.key_holder (slot, blocked_at) where blocked_at is not null;
 
+-- The keys of jobs that a claim has locked: the first in line of each key takes the key's row in key_holder, the others are
+-- set aside. taken: the jobs that may run; parked: how many were set aside; crowded: the keys of which these were a quarter of
+-- what the claim asked for, or more.
+--
+-- The upsert waits for a settle that is just releasing the key, and locks the row until the claim commits, so that a settle
+-- which comes later sees the jobs set aside here, and by `waiting` that there are some. Most keys are free: an insert that
+-- may fail costs half of it, and tells of the claim of another worker that came first. Rows are taken in the order of the
+-- primary key, as everywhere, so that statements cannot deadlock.
+create function legwork.take_keys(own smallint, ids bigint[], names text[], keys text[], lines bigint[], asked int,
+    out taken bigint[], out parked int, out crowded jsonb)
+  language plpgsql as $$
+#variable_conflict use_column
+declare
+  many constant int := 50; -- from so many keys on it is worth while to look first whether they are free
+  heads bigint[]; -- of each key the first in line, null where that is none of these jobs
+  head_names text[];
+  head_keys text[];
+  followed boolean[];
+begin
+  select array_agg(id), array_agg(name), array_agg(key), array_agg(waiting) into heads, head_names, head_keys, followed
+    from (select l.name, l.key, l.waiting,
+                 case when not exists (
+                   select from legwork.job e
+                    where e.slot = own and e.name = l.name and e.key = l.key and e.line < l.line
+                      and (e.state = 2 or (e.state = 3 and e.worker_id is null))) then l.id end as id
+            from (select p.name, p.key, p.id, p.line, row_number() over line as place, lead(p.id) over line is not null as waiting
+                    from (select id, name collate "C" as name, key collate "C" as key, line from unnest(ids, names, keys, lines) as u(id, name, key, line)) p
+                  window line as (partition by p.key, p.name order by p.line)) l
+           where l.place = 1 order by l.key, l.name) f;
+
+  if cardinality(heads) >= many and not exists (select from legwork.key_holder k where k.slot = own and k.key = any(head_keys)) then
+    begin
+      insert into legwork.key_holder (slot, name, key, job_id, waiting)
+        select own, name, key, id, waiting from unnest(head_names, head_keys, heads, followed) as h(name, key, id, waiting);
+      taken := array_remove(heads, null);
+    exception when unique_violation then
+      taken := null;
+    end;
+  end if;
+  if taken is null then
+    with held as (
+      insert into legwork.key_holder as k (slot, name, key, job_id, waiting)
+        select own, name, key, id, waiting from unnest(head_names, head_keys, heads, followed) as h(name, key, id, waiting)
+        on conflict (slot, key, name) do update set job_id = coalesce(k.job_id, excluded.job_id), waiting = true
+        returning job_id
+    )
+    select array(select job_id from held where job_id = any(ids)) into taken;
+  end if;
+
+  parked := 0;
+  if cardinality(taken) < cardinality(ids) then
+    with aside as (
+      update legwork.job j set state = 2
+       where j.slot = own and j.id = any(array(select id from unnest(ids) u(id) where (id in (select unnest(taken))) is not true))
+       returning j.queue_id, j.name, j.key
+    ), counted as (
+      insert into legwork.tally (queue_id, name, state, n)
+        select queue_id, name, s.state, s.sign * count(*) from aside, (values (3, -1), (2, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
+    )
+    select (select count(*) from aside),
+           (select jsonb_build_object('names', jsonb_agg(name), 'keys', jsonb_agg(key))
+              from (select name, key from aside group by name, key having count(*) >= greatest(asked / 4, 5)) c having count(*) > 0)
+      into parked, crowded;
+  end if;
+end $$;
+
 -- Gives each marked key to the first in line and makes that job ready, if it was set aside: the lanes where one became ready. A
 -- key without a line goes. Whoever calls has locked the marks, or made them, in an earlier statement: behind the lock, the
 -- snapshot of this one sees all jobs that claims have set aside. The job is locked while it is given the key, so that nothing

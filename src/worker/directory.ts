@@ -157,11 +157,13 @@ export class Directory {
   }
 
   #lanesOf(slot: number): readonly Lanes[] {
-    const { groups, queues, aging } = this.#parts
+    const { store, groups, queues, aging } = this.#parts
     const known = this.#lanes.get(slot)
     if (known) return known
     const weightOf = (queueId: number) => queues?.get(this.nameOf(queueId))?.weight ?? 1
-    const made = groups(this.#chosen).map((group) => new Lanes(slot, { ...group, weightOf, aging }))
+    const made = groups(this.#chosen).map(
+      (group) => new Lanes(slot, { ...group, weightOf, aging, alone: store.exclusive }),
+    )
     this.#lanes.set(slot, made)
     return made
   }

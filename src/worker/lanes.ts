@@ -1,4 +1,4 @@
-import type { Claimed, Lane } from '../store/queries/claim.ts'
+import { type Claimed, type Lane, worthTelling } from '../store/queries/claim.ts'
 import type { Gap, LaneName, QueueRow } from '../store/queries/lanes.ts'
 import { Floor } from './floor.ts'
 import type { Spare } from './reserve.ts'
@@ -14,6 +14,8 @@ export interface LaneRules {
   readonly weightOf?: (queueId: number) => number
   /** Milliseconds after which a waiting job goes up one class; undefined for never. */
   readonly aging?: number | undefined
+  /** No other process claims from them. */
+  readonly alone?: boolean
 }
 
 /** How old the first job of a lane is. */
@@ -40,6 +42,8 @@ interface LaneState {
   rescanAt: number
   /** When to look from the very beginning again. */
   restartAt: number
+  /** The last claim took so many jobs from it that it matters where others have got to. */
+  busy: boolean
   /** Since when its first job waits, in the database's time; only known where jobs age. */
   since: number | undefined
 }
@@ -181,6 +185,7 @@ export class Lanes {
       const covered = cut ? (last.get(lane) ?? 0) : Infinity
       lane.floor.saw(claimed, claimed.whole && floor <= lane.floor.final ? covered : 0)
       lane.again = false
+      lane.busy = !this.rules.alone && (counts.get(lane) ?? 0) >= worthTelling
       if (cut || claimed.parked > 0 || lane.heats > lane.heatsPlanned) continue
       const worthIt = ms < cheapRescan || performance.now() >= lane.rescanAt
       lane.again = !rescanned && lane.floor.final < lane.floor.scan && worthIt
@@ -230,6 +235,7 @@ export class Lanes {
       again: false,
       rescanAt: 0,
       restartAt: 0,
+      busy: false,
       since: undefined,
     }
     this.#lanes.set(
@@ -248,5 +254,5 @@ function heat(lane: LaneState): void {
 function startOf(lane: LaneState, now: number): Pick<Lane, 'floor' | 'follows'> {
   if (now >= lane.restartAt) return { floor: 0 }
   if (lane.again || now >= lane.rescanAt) return { floor: lane.floor.final }
-  return { floor: lane.floor.scan, follows: true }
+  return { floor: lane.floor.scan, follows: lane.busy }
 }

@@ -44,12 +44,6 @@ export interface Claimed {
   readonly xid: number | undefined
 }
 
-/** Workers that take the same jobs of a lane. */
-const crew = 'hash_array_extended($7::text[] || $10::text[], 0)'
-
-/** A claim of so many jobs is worth telling the others of: each of them would read these rows and pass over them. */
-const worthTelling = 20
-
 /*
  * No statistics may change the plan, for they can be those of an empty table: the lateral scan is the only one whose
  * order needs no sort (sorts are off in our sessions), and rows are addressed by `slot` and `id = any(…)` in scans of
@@ -58,65 +52,34 @@ const worthTelling = 20
  * The scan walks each lane in index order from its floor; locking is lazy, so the outer limit stops it exactly.
  * `claimed` writes only worker_id, claim, attempt and claimed_at: no index knows them, the update is HOT.
  *
- * Floors are shared: rows that were claimed stay in the index until they are settled, so each of many workers would read
- * what all others have taken. Where workers with the same names and pins have got to, there is nothing for this one
- * either, but for rows that come late, and those are what looks from the final floor are for (worker/floor.ts).
- *
  * The commit does not wait for the disk: a claim that a crash of the server undoes is a redelivery, no more.
  *
  * Paused queues are left out by this statement's own snapshot: whatever was enqueued after the pause, no claim that was
  * on its way before it can see.
  *
- * Keys: the first in line of each key tries to take the key's row in key_holder. The upsert waits for a settle that is
- * just releasing it, and locks the row until this statement commits, so that a settle which comes later sees the jobs
- * set aside here, and by `waiting` that there are some. Rows are taken in the order of (key, name), as everywhere, so that
- * statements cannot deadlock.
+ * What only some claims need stands elsewhere, because a part that has nothing to do costs an idle worker's pickup as
+ * much as any other: keys in a function that is called when there are any (legwork.take_keys), and two parts of the text.
  */
-const claimStatement = once(
-  'lw_claim',
+const textOf = (lane: string, start: string, filter: string, told: string) =>
   `with paused as materialized (
     select array_agg(id) as ids from legwork.queue where paused_at is not null
-  ), lane as materialized (
-    select l.queue_id, l.priority::smallint as priority, l.max, l.follows, case when l.follows then greatest(l.floor, (
-        select f.seq from legwork.floor f
-         where f.slot = $1::smallint and f.queue_id = l.queue_id and f.priority = l.priority::smallint and f.crew = ${crew}
-         order by f.seq desc limit 1)) else l.floor end as floor
-      from unnest($3::int[], $4::int[], $5::bigint[], $6::int[], $11::boolean[]) as l(queue_id, priority, floor, max, follows)
-  ), given as materialized (
-    select coalesce(array_agg(k.job_id), '{}') as ids from legwork.key_holder k
-     where k.slot = $1::smallint and k.key = any($13::text[]) and ((k.name, k.key) in (select * from unnest($12::text[], $13::text[]))) is true
   ), picked as materialized (
-    select job.* from lane
+    select job.* from ${lane}
      cross join lateral (
       select id, name, key, line from legwork.job
-       where slot = $1::smallint and queue_id = lane.queue_id and priority = lane.priority and state = 3
-         and seq > lane.floor and worker_id is null and name = any($7::text[])
-         and (options->>'pin' is null or name || '@' || (options->>'pin') = any($10::text[]))
-         and (key is null or $13::text[] = '{}' or ((name, key) in (select * from unnest($12::text[], $13::text[]))) is not true
-           or id = any((select ids from given)::bigint[]))
+       where slot = $1::smallint and queue_id = lane.queue_id and priority = lane.priority::smallint and state = 3
+         and seq > ${start} and worker_id is null and name = any($7::text[])
+         and (options->>'pin' is null or name || '@' || (options->>'pin') = any($10::text[])) ${filter}
          and (lane.queue_id = any((select ids from paused)::int[])) is not true
        order by seq limit lane.max for update skip locked) job
      limit $8::int
-  ), first as materialized (
-    select l.name, l.key, l.waiting,
-           case when l.id = (
-             select e.id from legwork.job e
-              where e.slot = $1::smallint and e.name = l.name and e.key = l.key and (e.state = 2 or (e.state = 3 and e.worker_id is null))
-              order by e.line limit 1) then l.id end as id
-      from (select name, key, id, row_number() over line as place, lead(id) over line is not null as waiting
-              from picked where key is not null window line as (partition by key, name order by line)) l
-     where l.place = 1
-  ), held as (
-    insert into legwork.key_holder as k (slot, name, key, job_id, waiting) select $1::smallint, name, key, id, waiting from first order by key, name
-      on conflict (slot, key, name) do update set job_id = coalesce(k.job_id, excluded.job_id), waiting = true
-      returning job_id
-  ), chosen as materialized (
-    select id from picked where key is null
-    union all
-    select id from picked where key is not null and (id in (select job_id from held)) is true
+  ), keyed as materialized (
+    select k.* from (select array_agg(id) as ids, array_agg(name) as names, array_agg(key) as keys, array_agg(line) as lines
+                       from picked where key is not null having count(*) > 0) p
+     cross join lateral legwork.take_keys($1::smallint, p.ids, p.names, p.keys, p.lines, $8::int) k
   ), claimed as (
     update legwork.job j set worker_id = $2::int, claim = j.claim + 1, attempt = j.attempt + 1, claimed_at = legwork.now()
-     where j.slot = $1::smallint and j.id = any(array(select id from chosen))
+     where j.slot = $1::smallint and j.id = any(array(select id from picked where key is null) || (select taken from keyed))
      returning j.id, j.queue_id, j.name, j.priority, j.seq, j.input::text as input, (date_part('epoch', j.created_at) * 1000)::bigint as created, j.key,
                case when j.claim > 1 or j.attempt > 1 or j.seq <> j.id >> 8 or j.tags is not null or j.headers is not null or j.trace is not null
                       or j.options is not null or j.crashes > 0 or j.awaited
@@ -124,33 +87,60 @@ const claimStatement = once(
                    'headers', j.headers, 'trace', j.trace, 'options', j.options, 'awaited', j.awaited,
                    'late', (j.options->>'startBy')::float8 < extract(epoch from legwork.now()) * 1000)
                end as rare
-  ), aside as (
-    update legwork.job j set state = 2
-     where j.slot = $1::smallint and j.id = any(array(
-       select id from picked where key is not null and (id in (select id from chosen)) is not true))
-     returning j.queue_id, j.name, j.key
-  ), counted as (
-    insert into legwork.tally (queue_id, name, state, n)
-      select queue_id, name, s.state, s.sign * count(*) from aside, (values (3, -1), (2, 1)) s(state, sign) group by queue_id, name, s.state, s.sign
-  ), told as (
-    insert into legwork.floor (slot, queue_id, priority, crew, seq)
-      select $1::smallint, queue_id, priority, ${crew}, max(seq) from claimed
-       where ((queue_id, priority) in (select queue_id, priority from lane where follows)) is true
-       group by queue_id, priority having count(*) >= ${worthTelling} on conflict do nothing
-  ), leased as (
+  ), ${told} leased as (
     insert into legwork.lease (worker_id, batch, slot, ids) select $2::int, $9::int, $1::smallint, array_agg(id) from claimed having count(*) > 0
   )
   select null::int as queue_id, null as name, null::smallint as priority, null as ids, null as inputs, null as created, null::json as keys,
-         jsonb_build_object('parked', (select count(*) from aside), 'paused', (select ids from paused),
-           'crowded', (select jsonb_build_object('names', jsonb_agg(name), 'keys', jsonb_agg(key))
-             from (select name, key from aside group by name, key having count(*) >= greatest($8::int / 4, 5)) c having count(*) > 0),
+         jsonb_build_object('parked', (select parked from keyed), 'crowded', (select crowded from keyed), 'paused', (select ids from paused),
            'xmin', pg_snapshot_xmin(x)::text, 'xid', pg_current_xact_id_if_assigned()::text, -- after parked, which has made the claim lock its rows
            'relaxed', set_config('synchronous_commit', 'off', true)) as rare
     from pg_current_snapshot() x
   union all
   select queue_id, name, priority, array_agg(id)::text, string_agg(coalesce(input, ''), chr(10)), array_agg(created)::text,
          case when count(key) > 0 then json_agg(key) end, jsonb_object_agg(id, rare) filter (where rare is not null)
-    from claimed group by queue_id, name, priority`,
+    from claimed group by queue_id, name, priority`
+
+const claimStatement = once(
+  'lw_claim',
+  textOf(
+    'unnest($3::int[], $4::int[], $5::bigint[], $6::int[]) as lane(queue_id, priority, floor, max)',
+    'lane.floor',
+    '',
+    '',
+  ),
+)
+
+/** Workers that take the same jobs of a lane. */
+const crew = 'hash_array_extended($7::text[] || $10::text[], 0)'
+
+/** A claim of fewer jobs does not follow others, nor tell them where it has got to. */
+export const worthTelling = 20
+
+/*
+ * The same where others claim as well, or where keys are crowded.
+ *
+ * Rows that were claimed stay in the index until they are settled, so each of many workers would read what all others
+ * have taken. Where workers with the same names and pins have got to, there is nothing for this one either, but for rows
+ * that come late, and those are what looks from the final floor are for (worker/floor.ts).
+ */
+const besideStatement = once(
+  'lw_claim_beside',
+  textOf(
+    'unnest($3::int[], $4::int[], $5::bigint[], $6::int[], $11::boolean[]) as lane(queue_id, priority, floor, max, follows)',
+    `greatest(lane.floor, (
+           select f.seq from legwork.floor f
+            where f.slot = $1::smallint and f.queue_id = lane.queue_id and f.priority = lane.priority::smallint and f.crew = ${crew} and lane.follows
+            order by f.seq desc limit 1))`,
+    `
+         and (key is null or ((name, key) in (select * from unnest($12::text[], $13::text[]))) is not true
+           or id = any(array(select k.job_id from legwork.key_holder k
+               where k.slot = $1::smallint and k.key = any($13::text[]) and ((k.name, k.key) in (select * from unnest($12::text[], $13::text[]))) is true)))`,
+    `told as (
+    insert into legwork.floor (slot, queue_id, priority, crew, seq)
+      select $1::smallint, queue_id, priority, ${crew}, max(seq) from claimed
+       group by queue_id, priority having count(*) >= ${worthTelling} on conflict do nothing
+  ),`,
+  ),
 )
 
 /**
@@ -173,7 +163,7 @@ interface KindRow extends Record<string, unknown> {
 interface Head extends Record<string, unknown> {
   readonly ids: null
   readonly rare: {
-    readonly parked: number
+    readonly parked: number | null
     readonly crowded: Keys | null
     readonly paused: readonly number[] | null
     readonly xmin: string
@@ -186,7 +176,8 @@ const noKeys: Keys = { names: [], keys: [] }
 /** Takes up to `limit` ready jobs for a worker, in the order of the lanes. */
 export async function claim(on: Queryable, request: ClaimRequest): Promise<Claimed> {
   const { slot, workerId, batch, limit, lanes, names, pins, crowded = noKeys } = request
-  const rows = await on.query<Head | KindRow>(claimStatement, [
+  const whole = crowded.keys.length === 0 && !lanes.some((lane) => lane.follows)
+  const rows = await on.query<Head | KindRow>(whole ? claimStatement : besideStatement, [
     slot,
     workerId,
     lanes.map((lane) => lane.queueId),
@@ -197,9 +188,7 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
     limit,
     batch,
     pins,
-    lanes.map((lane) => lane.follows === true),
-    crowded.names,
-    crowded.keys,
+    ...(whole ? [] : [lanes.map((lane) => lane.follows === true), crowded.names, crowded.keys]),
   ])
   const jobs: ClaimedJob[] = []
   let head: Head['rare'] | undefined
@@ -211,7 +200,7 @@ export async function claim(on: Queryable, request: ClaimRequest): Promise<Claim
     jobs: jobs.toSorted(lanes.length > 1 ? byLane(lanes) : (a, b) => a.seq - b.seq),
     parked: head?.parked ?? 0,
     crowded: head?.crowded ?? undefined,
-    whole: crowded.keys.length === 0 && !lanes.some((lane) => lane.follows),
+    whole,
     paused: head?.paused ?? [],
     xmin: Number(head?.xmin),
     xid: head?.xid ? Number(head.xid) : undefined,
