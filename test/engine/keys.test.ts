@@ -24,6 +24,26 @@ test('jobs with the same key run one at a time in the order they came, others be
   }
 })
 
+test('jobs behind many of one key run while these wait, and these run in their order when the key is free', async () => {
+  const first = gate()
+  const hot: unknown[] = []
+  let others = 0
+  const mail = job('mail', {}, async ({ input }) => {
+    if (input === 0) await first.opened
+    hot.push(input)
+  })
+  const plain = job('plain', {}, () => void others++)
+  const { engine, drain } = await testEngine({ jobs: [mail, plain], work: { concurrency: 20 } })
+  const inputs = Array.from({ length: 120 }, (_, n) => n)
+  await engine.enqueueMany(mail, inputs, { key: 'one' })
+  const refs = await engine.enqueueMany(plain, inputs.slice(0, 100))
+  await Promise.all(refs.map((ref) => ref.result()))
+  expect([others, hot]).toEqual([100, []])
+  first.open()
+  await drain()
+  expect(hot).toEqual(inputs)
+})
+
 test('a job in back-off keeps its place before those with its key', async () => {
   const order: string[] = []
   const step = job('step', { retry: { backoff: 'fixed', first: '10s' } }, ({ input, attempt }) => {
