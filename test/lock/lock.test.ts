@@ -104,6 +104,7 @@ test('in a handler, the job waits; its cancel ends the wait', async () => {
   const close = job('close', {}, ({ lock }) => lock('ledger', ({ token }) => typeof token))
   const { engine, advance, drain } = await testEngine({ jobs: [close] })
   const held = engine.lock('ledger', () => door.opened)
+  await expect.poll(() => engine.locks()).toHaveLength(1)
   const first = await engine.enqueue(close)
   await advance('1s')
   const second = await engine.enqueue(close)

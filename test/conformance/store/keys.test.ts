@@ -148,7 +148,7 @@ test('the sweep frees a place that somebody waits at and nobody holds', async ()
 
 test('a thousand keyed jobs and six workers: one at a time per key, in order, and none is forgotten', async () => {
   const bench = await storeBench()
-  const total = bench.store.kind === 'postgres' ? 1_000 : 300
+  const total = bench.store.kind === 'postgres' ? 1_000 : 150
   // Most of them have one key, so that claims find it crowded and set others aside.
   const keyOf = (n: number) => Math.max(0, (n % 10) - 6)
   const ids = await bench.enqueue(...Array.from({ length: total }, (_, n) => ({ key: `k${keyOf(n)}` })))
