@@ -76,7 +76,7 @@ export class Model {
     expect(rows.length, 'every job is there exactly once').toBe(this.jobs.size)
     expect(this.seen.size).toBe(this.jobs.size)
     for (const row of rows) this.#check(before.get(row.id), row, events, ids)
-    this.#checkKeys(before)
+    this.#checkKeys(before, events)
     this.#checkUnique()
   }
 
@@ -110,7 +110,8 @@ export class Model {
   }
 
   /** One at a time per key and in line; a job that ended holds nothing. */
-  #checkKeys(before: ReadonlyMap<string, Seen>): void {
+  #checkKeys(before: ReadonlyMap<string, Seen>, events: readonly Transition[]): void {
+    if (events.includes('unblock')) this.#callForMarks(before)
     for (const [key, ids] of this.called)
       if (ids.some((id) => !waits(this.stateOf(id)) && this.stateOf(id) !== 'running')) this.#call(key, before)
     for (const [key, id] of this.holders) {
@@ -140,6 +141,15 @@ export class Model {
       return keyOf(other.draft) === key && (state === 'ready' || state === 'blocked')
     })
     expect(Math.min(...waiting.map((other) => other.line)), `first in line of ${key}`).toBe(job.line)
+  }
+
+  /** A job is blocked and nobody has its key: a claim met it out of turn and left a mark, by which the key is given now. */
+  #callForMarks(before: ReadonlyMap<string, Seen>): void {
+    for (const { id, draft } of this.jobs.values()) {
+      if (draft.key === undefined || before.get(id)?.state !== 'blocked') continue
+      const key = keyOf(draft)
+      if (!this.holders.has(key) && !this.called.has(key)) this.#call(key, before)
+    }
   }
 
   /** A key that becomes free is given to the first in line; who comes to stand before that one later is too late. */
