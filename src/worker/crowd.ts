@@ -1,5 +1,5 @@
-import type { Lane } from '../store/queries/claim.ts'
-import type { Keys } from '../store/queries/keys.ts'
+import { type Lane, laneOf } from '../store/queries/claim.ts'
+import { type Keys, noKeys } from '../store/queries/keys.ts'
 import type { SetAside } from '../store/queries/set-aside.ts'
 import type { Store } from '../store/store.ts'
 
@@ -28,7 +28,7 @@ export interface CrowdParts {
  */
 export class Crowd {
   readonly #parts: CrowdParts
-  #keys: Keys = { names: [], keys: [] }
+  #keys = noKeys
   /** How far it has looked, by queue and priority. */
   readonly #places = new Map<string, Place>()
   #work: Promise<void> | undefined
@@ -47,7 +47,7 @@ export class Crowd {
   meet(lanes: readonly Lane[], { names, keys }: Keys): void {
     if (this.#stopped) return
     this.#keys = { names: [...this.#keys.names, ...names], keys: [...this.#keys.keys, ...keys] }
-    for (const lane of lanes) this.#places.set(nameOf(lane), lane)
+    for (const lane of lanes) this.#places.set(laneOf(lane), lane)
     this.#work ??= this.#setAside()
   }
 
@@ -67,13 +67,13 @@ export class Crowd {
       for (let round = 0; round < mostRounds && !this.#stopped; round++) {
         const lanes = [...this.#places.values()]
         const aside = await store.setAside({ slot, lanes, keys: this.#keys, most: lookAhead })
-        for (const lane of aside.lanes) this.#places.set(nameOf(lane), lane)
+        for (const lane of aside.lanes) this.#places.set(laneOf(lane), lane)
         if (isOver(aside)) break
       }
     } catch (error) {
       onError(error) // a claim will meet them again
     } finally {
-      this.#keys = { names: [], keys: [] }
+      this.#keys = noKeys
       this.#places.clear()
       this.#work = undefined
       onOver()
@@ -84,8 +84,4 @@ export class Crowd {
 function isOver({ jobs, lanes }: SetAside): boolean {
   const looked = lanes.reduce((sum, lane) => sum + lane.looked, 0)
   return jobs * sparse < looked || lanes.every((lane) => lane.looked < lookAhead)
-}
-
-function nameOf({ queueId, priority }: Place): string {
-  return `${queueId}:${priority}`
 }

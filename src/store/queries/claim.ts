@@ -1,6 +1,7 @@
 import { type Queryable, once } from '../connection.ts'
 import { ClaimedJob, type Rare } from './claimed-job.ts'
-import type { Keys } from './keys.ts'
+import { type Keys, noKeys } from './keys.ts'
+import type { LaneName } from './lanes.ts'
 
 /** A part of a queue with one priority, and the place up to which the worker has seen it. */
 export interface Lane {
@@ -171,8 +172,6 @@ interface Head extends Record<string, unknown> {
   }
 }
 
-const noKeys: Keys = { names: [], keys: [] }
-
 /** Takes up to `limit` ready jobs for a worker, in the order of the lanes. */
 export async function claim(on: Queryable, request: ClaimRequest): Promise<Claimed> {
   const { slot, workerId, batch, limit, lanes, names, pins, crowded = noKeys } = request
@@ -233,6 +232,7 @@ function byLane(lanes: readonly Lane[]): (a: ClaimedJob, b: ClaimedJob) => numbe
   return (a, b) => placeOf(a) - placeOf(b) || a.seq - b.seq
 }
 
-function laneOf({ queueId, priority }: Pick<Lane, 'queueId' | 'priority'>): string {
+/** One text for a lane, to look it up by. */
+export function laneOf({ queueId, priority }: LaneName): string {
   return `${queueId}:${priority}`
 }

@@ -14,6 +14,8 @@ export interface Keys {
   readonly keys: readonly string[]
 }
 
+export const noKeys: Keys = { names: [], keys: [] }
+
 /** Claims that take a marked key at this moment are not waited for. */
 const findMarks = repeatable(
   'lw_keys_find',
